@@ -1,0 +1,131 @@
+// names.cpp: the rules of what travels, as in PostgreSQL's basebackup.c and the
+// "Backing Up The Data Directory" chapter of its documentation.
+#include "extension/catalogue/names.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace catalogue {
+namespace {
+
+using namespace std::string_view_literals;
+
+// Their content belongs to the running server alone (trap 26); pg_wal comes over
+// the WAL connection (trap 28).
+constexpr std::array kContentLeftOut = {
+    "pg_stat_tmp"sv, "pg_replslot"sv,  "pg_dynshmem"sv,           "pg_notify"sv,
+    "pg_serial"sv,   "pg_snapshots"sv, "pg_subtrans"sv,           "pg_wal/archive_status"sv,
+    "pg_wal"sv,      "pg_wal/summaries"sv};
+
+// Top-level files that describe the donor's process or role, not its data.
+constexpr std::array kFilesLeftOut = {
+    "postgresql.auto.conf.tmp"sv, "current_logfiles"sv, "current_logfiles.tmp"sv,
+    "backup_label"sv,             "tablespace_map"sv,   "backup_manifest"sv,
+    "backup_manifest.tmp"sv,      "postmaster.pid"sv,   "postmaster.opts"sv,
+    "standby.signal"sv,           "recovery.signal"sv};
+
+// Files of a clone: were the donor itself made by one, they say nothing here.
+constexpr auto kOurPrefix = "pg_standby_clone."sv;
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char letter) { return letter >= '0' && letter <= '9'; });
+}
+
+template <std::size_t N>
+bool contains(const std::array<std::string_view, N>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+// Splits at the first `separator`; `head` is all of `text` if there is none.
+std::string_view take_until(std::string_view& text, char separator) {
+  auto at = text.find(separator);
+  auto head = text.substr(0, at);
+  text = at == std::string_view::npos ? std::string_view{} : text.substr(at + 1);
+  return head;
+}
+
+}  // namespace
+
+bool is_clean_path(std::string_view path) {
+  if (path.empty() || path.size() > 1023) return false;
+  if (std::any_of(path.begin(), path.end(),
+                  [](char letter) { return static_cast<unsigned char>(letter) < 0x20; }))
+    return false;
+  while (true) {
+    auto at = path.find('/');
+    auto name = path.substr(0, at);
+    if (name.empty() || name == "."sv || name == ".."sv) return false;
+    if (at == std::string_view::npos) return true;
+    path.remove_prefix(at + 1);
+  }
+}
+
+Place place_of(std::string_view path, std::string_view version_directory) {
+  if (path.empty()) return Place::kTop;
+  if (contains(kContentLeftOut, path)) return Place::kContentLeftOut;
+  if (path == "global"sv) return Place::kGlobal;
+  auto rest = path;
+  auto first = take_until(rest, '/');
+  if (first == "base"sv) return is_digits(rest) ? Place::kDatabase : Place::kOther;
+  if (first != "pg_tblspc"sv) return Place::kOther;
+  auto oid = take_until(rest, '/');
+  if (oid.empty()) return Place::kOther;
+  if (rest.empty()) return Place::kTablespaceRoot;
+  auto version = take_until(rest, '/');
+  return version == version_directory && is_digits(rest) ? Place::kDatabase : Place::kOther;
+}
+
+bool is_left_out(Place place, std::string_view name, std::string_view version_directory) {
+  if (place == Place::kContentLeftOut) return true;
+  if (place == Place::kTablespaceRoot) return name != version_directory;
+  if (name.starts_with("pgsql_tmp"sv) || name.starts_with("pg_internal.init"sv) ||
+      name == ".DS_Store"sv)
+    return true;
+  switch (place) {
+    case Place::kTop:
+      return contains(kFilesLeftOut, name) || name.starts_with(kOurPrefix);
+    case Place::kGlobal:
+      return name == "pg_filenode.map.tmp"sv;
+    case Place::kDatabase:
+      return name == "pg_filenode.map.tmp"sv || is_temporary_relation(name);
+    default:
+      return false;
+  }
+}
+
+bool parse_relation_name(std::string_view name, RelationName& parsed) {
+  auto rest = name;
+  auto dot = rest.find('.');
+  auto stem = rest.substr(0, dot);
+  parsed = {};
+  if (dot != std::string_view::npos) {
+    auto digits = rest.substr(dot + 1);
+    if (!is_digits(digits) || digits.front() == '0' || digits.size() > 9) return false;
+    std::from_chars(digits.data(), digits.data() + digits.size(), parsed.segment);
+  }
+  auto underscore = stem.find('_');
+  parsed.relation = stem.substr(0, underscore);
+  if (!is_digits(parsed.relation) || parsed.relation.front() == '0') return false;
+  if (underscore == std::string_view::npos) return true;
+  parsed.fork = stem.substr(underscore + 1);
+  return parsed.fork == "fsm"sv || parsed.fork == "vm"sv || parsed.fork == "init"sv;
+}
+
+bool is_temporary_relation(std::string_view name) {
+  if (!name.starts_with('t')) return false;
+  auto underscore = name.find('_');
+  RelationName parsed;
+  return underscore != std::string_view::npos && is_digits(name.substr(1, underscore - 1)) &&
+         parse_relation_name(name.substr(underscore + 1), parsed);
+}
+
+std::string_view directory_of(std::string_view path) {
+  auto slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
+}
+
+std::string_view name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace catalogue

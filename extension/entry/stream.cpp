@@ -1,0 +1,55 @@
+// stream.cpp: CALL pg_standby_clone_stream(), the one procedure the helper calls:
+// rights, what the catalogue has to say, then the connection is a clone's.
+#include "extension/pg/server.h"
+#include "extension/sender/serve.h"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(pg_standby_clone_stream);
+}
+
+namespace {
+
+// What BASE_BACKUP wants.
+void check_rights() {
+  if (superuser() || has_rolreplication(GetUserId())) return;
+  ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+          errmsg("role \"%s\" may not clone this server", GetUserNameFromId(GetUserId(), false)),
+          errhint("Grant it with ALTER ROLE %s REPLICATION.",
+                  quote_identifier(GetUserNameFromId(GetUserId(), false))));
+}
+
+// A worker and streams in a template database would block CREATE DATABASE for
+// everybody as long as the clone runs (trap 82).
+void check_database() {
+  HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+  bool is_template = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datistemplate;
+  ReleaseSysCache(tuple);
+  if (is_template)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("a clone cannot be made through a template database"),
+            errhint("Create the extension in another database, and connect to that."));
+}
+
+}  // namespace
+
+Datum pg_standby_clone_stream(PG_FUNCTION_ARGS) {
+  auto* call = reinterpret_cast<CallContext*>(fcinfo->context);
+  if (call == nullptr || !IsA(call, CallContext) || call->atomic)
+    ereport(ERROR, errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+            errmsg("pg_standby_clone_stream() cannot be called inside a transaction block"),
+            errhint("It is called by the pg_standby_clone program only."));
+  check_rights();
+  check_database();
+  sender::Place place{
+      get_relname_relid("clone_id_seq", get_func_namespace(fcinfo->flinfo->fn_oid))};
+
+  // The commit gives up the snapshot of this statement; nothing below takes another.
+  if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  SPI_commit();
+  InvalidateCatalogSnapshot();
+  pgstat_report_xact_timestamp(0);
+  sender::serve(place);
+  SPI_finish();
+  PG_RETURN_VOID();
+}

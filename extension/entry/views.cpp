@@ -1,0 +1,169 @@
+// views.cpp: the set-returning functions behind clone_status() and the views. All
+// copy shared memory under its lock and show the copy.
+#include "extension/pg/compat.h"
+#include "extension/pg/server.h"
+#include "extension/session/shared.h"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(pg_standby_clone_records);
+PG_FUNCTION_INFO_V1(pg_standby_clone_phase_records);
+PG_FUNCTION_INFO_V1(pg_standby_clone_stream_records);
+}
+
+namespace {
+
+using session::Record;
+
+// One row; columns are added in order.
+struct Row {
+  ReturnSetInfo* result;
+  Datum values[32];
+  bool nulls[32];
+  int count;
+
+  void add(Datum value, bool is_null = false) {
+    values[count] = value;
+    nulls[count++] = is_null;
+  }
+  void add_text(const char* text) {
+    bool is_null = text == nullptr || text[0] == '\0';
+    add(is_null ? 0 : CStringGetTextDatum(text), is_null);
+  }
+  void add_number(std::uint64_t value, bool is_null = false) {
+    add(Int64GetDatum(static_cast<int64>(value)), is_null);
+  }
+  void add_time(TimestampTz time) { add(TimestampTzGetDatum(time), time == 0); }
+  void add_lsn(XLogRecPtr lsn) { add(LSNGetDatum(lsn), XLogRecPtrIsInvalid(lsn)); }
+  void put() {
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    count = 0;
+  }
+};
+
+Row open_rows(FunctionCallInfo fcinfo) {
+  InitMaterializedSRF(fcinfo, 0);
+  Row row{};
+  row.result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  return row;
+}
+
+std::uint64_t value_of(pg_atomic_uint64& counter) { return pg_atomic_read_u64(&counter); }
+
+// What is left at the present rate; NULL when that is no guess at all.
+void add_eta(Row& row, Record& record) {
+  std::uint64_t total = value_of(record.bytes_total), done = value_of(record.bytes_done);
+  std::uint64_t rate = value_of(record.throughput);
+  bool is_known = record.phase == protocol::Phase::kCopying &&
+                  !protocol::is_ended(record.state) && rate > 0 && total > done;
+  if (!is_known) return row.add(0, true);
+  auto* eta = static_cast<Interval*>(palloc0(sizeof(Interval)));
+  eta->time = static_cast<TimeOffset>((total - done) / rate) * USECS_PER_SEC;
+  row.add(IntervalPGetDatum(eta));
+}
+
+}  // namespace
+
+// One row per clone, newest first, live and ended.
+Datum pg_standby_clone_records(PG_FUNCTION_ARGS) {
+  Row row = open_rows(fcinfo);
+  auto* records = static_cast<Record*>(palloc(sizeof(Record) * session::kRecordMax));
+  int count = session::copy_records(records);
+  for (int index = 0; index < count; ++index) {
+    Record& record = records[index];
+    bool is_ended = protocol::is_ended(record.state);
+    row.add_number(record.id, record.id == 0);
+    row.add_text(record.target);
+    row.add_text(protocol::name_of(record.state));
+    row.add_text(protocol::name_of(record.phase));
+    row.add_text(record.client_addr);
+    row.add_text(record.destination);
+    row.add_text(record.slot_name);
+    row.add_time(record.started_at);
+    row.add_time(record.finished_at);
+    row.add_lsn(record.start_lsn);
+    row.add_lsn(record.stop_lsn);
+    row.add(Int32GetDatum(static_cast<int32>(record.start_timeline)), record.start_timeline == 0);
+    row.add(Int32GetDatum(record.streams));
+    row.add_number(value_of(record.files_total));
+    row.add_number(value_of(record.files_done));
+    row.add_number(value_of(record.bytes_total));
+    row.add_number(value_of(record.bytes_done));
+    row.add_number(value_of(record.bytes_sent));
+    row.add_number(value_of(record.throughput), is_ended);
+    add_eta(row, record);
+    row.add_number(value_of(record.checksum_failures));
+    row.add_text(record.error);
+    row.add_number(value_of(record.wal_retained), is_ended);
+    row.put();
+  }
+  return static_cast<Datum>(0);
+}
+
+// One row per clone and phase it has reached.
+Datum pg_standby_clone_phase_records(PG_FUNCTION_ARGS) {
+  Row row = open_rows(fcinfo);
+  auto* records = static_cast<Record*>(palloc(sizeof(Record) * session::kRecordMax));
+  int count = session::copy_records(records);
+  for (int index = 0; index < count; ++index) {
+    Record& record = records[index];
+    std::uint64_t before = 0;
+    for (int phase = 0; phase < protocol::kPhaseCount; ++phase) {
+      if (record.phase_started[phase] == 0) continue;
+      TimestampTz finished = record.finished_at;
+      for (int later = protocol::kPhaseCount - 1; later > phase; --later)
+        if (record.phase_started[later] != 0) finished = record.phase_started[later];
+      bool is_last = static_cast<int>(record.phase) == phase;
+      std::uint64_t sent = is_last && !protocol::is_ended(record.state)
+                               ? value_of(record.bytes_sent)
+                               : record.phase_bytes[phase];
+      row.add_number(record.id, record.id == 0);
+      row.add_text(protocol::name_of(static_cast<protocol::Phase>(phase)));
+      row.add_time(record.phase_started[phase]);
+      row.add_time(finished);
+      row.add_number(sent > before ? sent - before : 0);
+      row.put();
+      before = Max(before, sent);
+    }
+  }
+  return static_cast<Datum>(0);
+}
+
+// One row per stream that is connected now.
+Datum pg_standby_clone_stream_records(PG_FUNCTION_ARGS) {
+  Row row = open_rows(fcinfo);
+  auto* records = static_cast<Record*>(palloc(sizeof(Record) * session::kRecordMax));
+  int count = session::copy_records(records);
+  for (int index = 0; index < count; ++index) {
+    Record& record = records[index];
+    if (protocol::is_ended(record.state)) continue;
+    dsm_segment* segment = dsm_find_mapping(record.area);
+    bool is_own = segment == nullptr;
+    if (is_own) segment = dsm_attach(record.area);
+    if (segment == nullptr) continue;  // it ended between the copy and now
+    auto* area = static_cast<session::SessionArea*>(dsm_segment_address(segment));
+    for (int number = 0; number < protocol::kStreamsMax && area->generation == record.generation;
+         ++number) {
+      session::StreamSlot& slot = area->streams[number];
+      pid_t pid = slot.pid;
+      if (pid == 0) continue;
+      char file[sizeof(slot.file)];
+      SpinLockAcquire(&slot.file_lock);
+      std::memcpy(file, slot.file, sizeof(file));
+      SpinLockRelease(&slot.file_lock);
+      row.add_number(record.id, record.id == 0);
+      row.add(Int32GetDatum(number + 1));
+      row.add(Int32GetDatum(pid));
+      row.add_text(file);
+      row.add_number(value_of(slot.bytes_done));
+      row.add_number(value_of(slot.bytes_sent));
+      row.add_text(area->compression == protocol::Compression::kZstd
+                       ? psprintf("zstd:%d", area->compression_level)
+                       : "none");
+      row.add_text(session::name_of(
+          static_cast<session::WaitingFor>(pg_atomic_read_u32(&slot.waiting_for))));
+      row.put();
+    }
+    if (is_own) dsm_detach(segment);
+  }
+  return static_cast<Datum>(0);
+}

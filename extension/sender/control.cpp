@@ -1,0 +1,375 @@
+// control.cpp: the loop of the control connection.
+#include "extension/sender/control.h"
+
+#include "extension/catalogue/list.h"
+#include "extension/pg/compat.h"
+#include "extension/pg/text.h"
+#include "extension/session/settings.h"
+#include "extension/worker/worker.h"
+#include "protocol/frame.h"
+
+namespace sender {
+namespace {
+
+using protocol::Bytes;
+using protocol::State;
+using protocol::Status;
+
+// Control requests move no data; their wait is short so that changes of the session
+// that nobody wakes us for are seen soon.
+constexpr long kWaitMs = 1000;
+
+// What Status said last; a difference is reported unasked.
+struct Reported {
+  State state;
+  protocol::Phase phase;
+  bool handed_over;
+  std::int64_t id;
+  std::uint64_t checksum_failures;
+};
+
+struct Control {
+  Connection* connection;
+  BackgroundWorkerHandle* worker;  // NULL after a reattach
+  std::uint64_t begun_ms;
+  bool label_awaited;
+  Reported reported;
+};
+static_assert(std::is_trivially_destructible_v<Control>);
+
+bool has_session(const Control& control) { return control.connection->session.record != nullptr; }
+
+session::Record& record_of(Control& control) { return *control.connection->session.record; }
+
+[[noreturn]] void violation(const char* what) {
+  ereport(ERROR, errcode(ERRCODE_PROTOCOL_VIOLATION),
+          errmsg("unexpected request from a clone's helper: %s", what));
+  pg_unreachable();
+}
+
+template <class Message>
+Message decode_or_fail(Bytes request) {
+  Message message;
+  if (!protocol::decode(request, message)) violation("malformed");
+  return message;
+}
+
+void send_status(Control& control) {
+  session::View seen = session::look(control.connection->session);
+  session::Record& record = record_of(control);
+  Status status;
+  status.id = seen.id;
+  status.state = seen.state;
+  status.phase = seen.phase;
+  status.handed_over = seen.handed_over;
+  status.start_lsn = seen.start_lsn;
+  status.start_timeline = seen.start_timeline;
+  status.checksum_failures = pg_atomic_read_u64(&record.checksum_failures);
+  status.wal_retained = pg_atomic_read_u64(&record.wal_retained);
+  status.max_rate = pg_atomic_read_u64(&control.connection->session.area->max_rate);
+  status.error = view(seen.error);
+  control.reported = {seen.state, seen.phase, seen.handed_over, seen.id,
+                      status.checksum_failures};
+  send_message(status);
+}
+
+// --- begin ------------------------------------------------------------------
+
+struct SlotCensus {
+  int free;
+  bool exists, is_active, is_logical;
+};
+
+SlotCensus count_slots(const char* name) {
+  SlotCensus census{0, false, false, false};
+  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+  for (int index = 0; index < max_replication_slots; ++index) {
+    ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
+    if (!slot->in_use) {
+      ++census.free;
+      continue;
+    }
+    if (std::strcmp(NameStr(slot->data.name), name) != 0) continue;
+    census.exists = true;
+    SpinLockAcquire(&slot->mutex);
+    census.is_active = slot->active_pid != 0;
+    SpinLockRelease(&slot->mutex);
+    census.is_logical = SlotIsLogical(slot);
+  }
+  LWLockRelease(ReplicationSlotControlLock);
+  return census;
+}
+
+void check_slot(const char* name, bool given) {
+  SlotCensus census = count_slots(name);
+  bool wanted = name[0] != '\0';
+  if (wanted) ReplicationSlotValidateName(name, ERROR);
+  if (wanted && given && !census.exists)
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+            errmsg("replication slot \"%s\" does not exist", name),
+            errhint("Create it with pg_create_physical_replication_slot(), or leave --slot out: the "
+                    "clone then makes its own."));
+  if (census.is_logical)
+    ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+            errmsg("replication slot \"%s\" is a logical one", name),
+            errhint("Choose another --name or --slot."));
+  if (census.is_active)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+            errmsg("replication slot \"%s\" is active: a standby uses it", name),
+            errhint("Stop that standby first, or choose another --name or --slot."));
+  int needed = 1 + (wanted && !census.exists ? 1 : 0);
+  if (census.free < needed)
+    ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+            errmsg("a clone needs %d free replication slots, this server has %d", needed,
+                   census.free),
+            errhint("Drop unused slots, or raise max_replication_slots."));
+}
+
+void begin(Control& control, const protocol::Begin& request) {
+  if (has_session(control)) violation("Begin of a clone that has begun");
+  if (request.target.empty() || request.target.size() >= NAMEDATALEN) violation("bad target name");
+  if (request.slot_name.size() >= NAMEDATALEN) violation("bad slot name");
+  if (request.streams < 1 || request.streams > settings::max_streams)
+    ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+            errmsg("%u streams were asked for, this server allows %d", request.streams,
+                   settings::max_streams),
+            errhint("Use fewer --jobs, or raise pg_standby_clone.max_streams."));
+  if (request.compression > protocol::Compression::kZstd) violation("unknown compression");
+
+  session::Wishes wishes{};
+  wishes.target = checked_cstring(request.target, "the name");
+  wishes.destination = checked_cstring(request.destination, "the destination");
+  wishes.slot_name = checked_cstring(request.slot_name, "the slot's name");
+  wishes.label = checked_cstring(request.label, "the label");
+  wishes.client_addr = MyProcPort->remote_host == nullptr ? "" : MyProcPort->remote_host;
+  wishes.slot_given = request.slot_given != 0;
+  wishes.fast_checkpoint = request.fast_checkpoint != 0;
+  wishes.verify_checksums = request.verify_checksums != 0;
+  wishes.advance_slot = request.advance_slot != 0;
+  wishes.in_recovery = RecoveryInProgress();
+  wishes.id_sequence = wishes.in_recovery ? InvalidOid : control.connection->id_sequence;
+  wishes.compression = request.compression;
+  wishes.compression_level = request.compression_level;
+  wishes.streams = request.streams;
+  wishes.max_rate = request.max_rate;
+  check_slot(wishes.slot_name, wishes.slot_given);
+
+  control.connection->session = session::open_session(wishes);
+  control.worker = worker::start(control.connection->session);
+  control.begun_ms = session::monotonic_ms();
+
+  char slot[NAMEDATALEN];
+  worker::temporary_slot_name(slot, control.connection->session.generation);
+  protocol::Begun begun;
+  begun.token = record_of(control).token;
+  begun.hash_seed = record_of(control).hash_seed;
+  begun.temporary_slot = view(slot);
+  send_message(begun);
+}
+
+// A worker that could not be started (no process slot when its turn came) tells
+// nobody; its handle does.
+void check_worker(Control& control) {
+  if (control.worker == nullptr ||
+      protocol::is_ended(session::look(control.connection->session).state))
+    return;
+  pid_t pid = 0;
+  if (GetBackgroundWorkerPid(control.worker, &pid) != BGWH_STOPPED) return;
+  control.worker = nullptr;
+  session::finish(control.connection->session, State::kFailed,
+                  "the clone worker ended before it could say why; see the server's log");
+}
+
+// --- list -------------------------------------------------------------------
+
+struct Batch {
+  Connection* connection;
+  std::byte* bytes;
+  std::size_t used;
+  std::uint64_t entry_count;
+  std::uint64_t bytes_total;
+};
+
+constexpr std::size_t kBatchSize = 32 * 1024;
+
+void send_batch(Batch& batch) {
+  if (batch.used == 0) return;
+  protocol::Entries entries;
+  entries.entries = protocol::Bytes(batch.bytes, batch.used);
+  while (pq_is_send_pending()) wait_channel(batch.connection->channel, kWaitMs);
+  send_message(entries);
+  batch.used = 0;
+}
+
+void add_to_batch(void* context, const protocol::Entry& entry) {
+  auto& batch = *static_cast<Batch*>(context);
+  constexpr std::size_t kEntryMax = 64 + 2 * MAXPGPATH;
+  if (batch.used + kEntryMax > kBatchSize) send_batch(batch);
+  protocol::Writer writer(std::span(batch.bytes + batch.used, kBatchSize - batch.used));
+  protocol::Entry::fields(writer, entry);
+  if (writer.size() == 0) elog(ERROR, "an entry of the clone's list does not fit its buffer");
+  batch.used += writer.size();
+  ++batch.entry_count;
+  batch.bytes_total += entry.size;
+}
+
+void list(Control& control) {
+  if (!has_session(control)) violation("List before Begin");
+  if (session::look(control.connection->session).phase < protocol::Phase::kCopying)
+    violation("List before the backup has started");
+  Batch batch{};
+  batch.connection = control.connection;
+  batch.bytes = static_cast<std::byte*>(palloc(kBatchSize));
+  catalogue::list_files(add_to_batch, &batch);
+  send_batch(batch);
+  pfree(batch.bytes);
+  protocol::ListEnd end;
+  end.entry_count = batch.entry_count;
+  end.bytes_total = batch.bytes_total;
+  pg_atomic_write_u64(&record_of(control).bytes_total, batch.bytes_total);
+  send_message(end);
+}
+
+// --- the rest ---------------------------------------------------------------
+
+void beat(Control& control, const protocol::Heartbeat& heartbeat) {
+  if (!has_session(control)) violation("Heartbeat before Begin");
+  session::Record& record = record_of(control);
+  pg_atomic_write_u64(&record.heartbeat_ms, session::monotonic_ms());
+  pg_atomic_write_u64(&record.durable_lsn, heartbeat.durable_lsn);
+  pg_atomic_write_u64(&record.files_done, heartbeat.files_done);
+  if (heartbeat.files_total > 0) {
+    pg_atomic_write_u64(&record.files_total, heartbeat.files_total);
+    pg_atomic_write_u64(&record.bytes_total, heartbeat.bytes_total);
+  }
+  // Up to kCopying the worker alone knows; afterwards the helper does.
+  if (heartbeat.phase > protocol::Phase::kCopying && heartbeat.phase <= protocol::Phase::kStreaming &&
+      session::look(control.connection->session).phase >= protocol::Phase::kCopying)
+    session::enter_phase(control.connection->session, heartbeat.phase);
+  send_status(control);
+}
+
+void request_end(Control& control) {
+  if (!has_session(control)) violation("End before Begin");
+  session::Record& record = record_of(control);
+  session::Locked::begin();
+  record.end_requested = true;
+  pid_t worker = record.worker_pid;
+  session::Locked::end();
+  session::wake(worker);
+  control.label_awaited = true;
+}
+
+void acknowledge_label(Control& control) {
+  if (!has_session(control)) violation("AckLabel before Begin");
+  session::Record& record = record_of(control);
+  session::Locked::begin();
+  bool ready = record.label_ready;
+  if (ready) record.ack_requested = true;
+  pid_t worker = record.worker_pid;
+  session::Locked::end();
+  if (!ready) violation("AckLabel before the label");
+  session::wake(worker);
+}
+
+void report_outcome(Control& control, const protocol::Outcome& outcome) {
+  if (!has_session(control)) violation("Outcome before Begin");
+  if (!protocol::is_ended(outcome.state) || outcome.state > State::kCancelled)
+    violation("an outcome that is none");
+  const char* error = outcome.error.empty() ? "" : checked_cstring(outcome.error, "the error");
+  if (outcome.state != State::kCompleted)
+    session::note_error(control.connection->session,
+                        error[0] != '\0' ? error : "the helper gave up");
+  session::Record& record = record_of(control);
+  session::Locked::begin();
+  record.outcome = outcome.state;
+  pid_t worker = record.worker_pid;
+  session::Locked::end();
+  // In the wait for the checkpoint only a cancel is heard.
+  if (outcome.state != State::kCompleted) worker::interrupt(control.connection->session);
+  session::wake(worker);
+}
+
+void send_label(Control& control) {
+  session::View seen = session::look(control.connection->session);
+  const session::SessionArea& area = *control.connection->session.area;
+  protocol::Label label;
+  label.start_lsn = seen.start_lsn;
+  label.start_timeline = seen.start_timeline;
+  label.stop_lsn = seen.stop_lsn;
+  label.stop_timeline = seen.stop_timeline;
+  label.new_tablespaces = view(area.new_tablespaces);
+  label.backup_label.text = {area.backup_label, area.label_size};
+  send_message(label);
+  control.label_awaited = false;
+}
+
+void dispatch(Control& control, Bytes request) {
+  using Kind = protocol::RequestKind;
+  switch (protocol::kind_of<Kind>(request)) {
+    case Kind::kBegin: return begin(control, decode_or_fail<protocol::Begin>(request));
+    case Kind::kList:
+      decode_or_fail<protocol::List>(request);
+      return list(control);
+    case Kind::kHeartbeat: return beat(control, decode_or_fail<protocol::Heartbeat>(request));
+    case Kind::kEnd:
+      decode_or_fail<protocol::End>(request);
+      return request_end(control);
+    case Kind::kAckLabel:
+      decode_or_fail<protocol::AckLabel>(request);
+      return acknowledge_label(control);
+    case Kind::kOutcome:
+      return report_outcome(control, decode_or_fail<protocol::Outcome>(request));
+    default: violation("not one of a control connection");
+  }
+}
+
+// Tells the helper what has changed without its asking.
+void report_changes(Control& control) {
+  session::View seen = session::look(control.connection->session);
+  const Reported& last = control.reported;
+  if (seen.label_ready && control.label_awaited) send_label(control);
+  std::uint64_t failures = pg_atomic_read_u64(&record_of(control).checksum_failures);
+  if (seen.state != last.state || seen.phase != last.phase ||
+      seen.handed_over != last.handed_over || seen.id != last.id ||
+      failures != last.checksum_failures)
+    send_status(control);
+}
+
+void reattach(Control& control, const protocol::Hello& hello) {
+  control.connection->session = session::attach(hello.token);
+  session::Record& record = record_of(control);
+  session::Locked::begin();
+  pid_t previous = record.control_pid;
+  record.control_pid = MyProcPid;
+  if (previous != 0 && previous != MyProcPid) kill(previous, SIGTERM);
+  session::Locked::end();
+  pg_atomic_write_u64(&record.heartbeat_ms, session::monotonic_ms());
+  send_status(control);
+}
+
+}  // namespace
+
+void serve_control(Connection& connection, const protocol::Hello& hello) {
+  Control control{};
+  control.connection = &connection;
+  set_ps_display("standby clone control");
+  if (hello.token != protocol::Token{}) reattach(control, hello);
+  while (true) {
+    Bytes request;
+    if (take_request(connection.channel, request)) {
+      check_interrupts();
+      dispatch(control, request);
+    } else if (connection.channel.copy_done) {
+      return;
+    } else {
+      wait_channel(connection.channel, kWaitMs);
+    }
+    if (has_session(control)) {
+      check_worker(control);
+      report_changes(control);
+    }
+  }
+}
+
+}  // namespace sender

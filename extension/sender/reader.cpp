@@ -1,0 +1,386 @@
+// reader.cpp: from a page on this server to a frame.
+#include "extension/sender/reader.h"
+
+#include <zstd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "extension/catalogue/list.h"
+#include "extension/pg/compat.h"
+#include "extension/pg/text.h"
+#include "extension/sender/page_checksum.h"
+#include "extension/sender/rate.h"
+#include "protocol/frame.h"
+
+namespace sender {
+namespace {
+
+using protocol::Coding;
+using protocol::Data;
+using protocol::RangeEnd;
+using protocol::RangeStatus;
+using session::WaitingFor;
+
+// Plain bytes are read to a page boundary, their header goes right before them.
+constexpr std::size_t kAlignment = 4096;
+
+struct Buffers {
+  char* plain;       // kChunkSize bytes, kAlignment bytes of room before them
+  char* compressed;  // kFrameMax bytes, header at the front
+  ZSTD_CCtx* zstd;
+};
+
+Buffers& buffers() {
+  static Buffers all{};
+  if (all.plain == nullptr) {
+    char* raw = static_cast<char*>(
+        MemoryContextAlloc(TopMemoryContext, protocol::kChunkSize + 2 * kAlignment));
+    auto address = reinterpret_cast<std::uintptr_t>(raw) + kAlignment;
+    all.plain = reinterpret_cast<char*>((address + kAlignment - 1) & ~(kAlignment - 1));
+  }
+  return all;
+}
+
+void prepare_compression() {
+  Buffers& all = buffers();
+  if (all.zstd != nullptr) return;
+  all.compressed =
+      static_cast<char*>(MemoryContextAlloc(TopMemoryContext, protocol::kFrameMax));
+  all.zstd = ZSTD_createCCtx();
+  if (all.zstd == nullptr)
+    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+            errdetail("No zstd compression context could be made."));
+}
+
+void show_waiting(Reader& reader, WaitingFor waiting) {
+  pg_atomic_write_u32(&reader.slot->waiting_for, static_cast<std::uint32_t>(waiting));
+}
+
+void show_file(Reader& reader, const char* path) {
+  std::size_t length = std::strlen(path);
+  const char* end = length < sizeof(reader.slot->file)
+                        ? path
+                        : path + (length - sizeof(reader.slot->file) + 1);
+  SpinLockAcquire(&reader.slot->file_lock);
+  strlcpy(reader.slot->file, end, sizeof(reader.slot->file));
+  SpinLockRelease(&reader.slot->file_lock);
+}
+
+// False when the file is gone.
+bool open_file(Reader& reader, std::string_view wanted) {
+  if (reader.descriptor >= 0 && wanted == view(reader.path)) return true;
+  close_file(reader);
+  char path[MAXPGPATH];
+  if (wanted.size() >= sizeof(path))
+    ereport(ERROR, errcode(ERRCODE_NAME_TOO_LONG), errmsg("a clone asked for too long a path"));
+  std::memcpy(path, wanted.data(), wanted.size());
+  path[wanted.size()] = '\0';
+  if (wanted.find('\0') != std::string_view::npos)
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("a clone asked for a path with a zero byte"));
+  catalogue::Readable readable = catalogue::check_readable(path);
+  show_file(reader, path);
+  int descriptor = OpenTransientFile(path, O_RDONLY | PG_BINARY | O_NOFOLLOW);
+  if (descriptor < 0) {
+    if (errno == ENOENT) return false;
+    ereport(ERROR, errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path));
+  }
+  struct stat status;
+  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode))
+    ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+            errmsg("a clone cannot read \"%s\": it is not a regular file", path));
+  reader.descriptor = descriptor;
+  strlcpy(reader.path, path, sizeof(reader.path));
+  reader.has_page_checksums = readable.has_page_checksums;
+  reader.first_block = readable.first_block;
+  return true;
+}
+
+// Bytes read; fewer than asked for only at the end of the file.
+std::size_t read_fully(Reader& reader, char* to, std::size_t size, std::uint64_t offset) {
+  static const std::uint32_t event = compat::wait_event("StandbyCloneRead");
+  std::size_t done = 0;
+  while (done < size) {
+    pgstat_report_wait_start(event);
+    ssize_t got = pread(reader.descriptor, to + done, size - done,
+                        static_cast<off_t>(offset + done));
+    pgstat_report_wait_end();
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      ereport(ERROR, errcode_for_file_access(),
+              errmsg("could not read file \"%s\": %m", reader.path));
+    }
+    if (got == 0) break;
+    done += got;
+  }
+  return done;
+}
+
+void wait_for(Reader& reader, WaitingFor why, long timeout_ms) {
+  show_waiting(reader, why);
+  wait_channel(*reader.channel, timeout_ms);
+  show_waiting(reader, WaitingFor::kNothing);
+}
+
+struct BadPages {
+  std::uint32_t count;
+  std::uint32_t first_block;
+};
+
+// A page whose checksum is wrong may just be written by the server. It is read
+// again up to five times over at least 100 ms; bytes that keep changing are being
+// written (replay repairs what of them is torn), bytes that stay the same and wrong
+// are corrupted (trap 56). The freshest bytes stay in the buffer.
+bool is_corrupted(Reader& reader, char* page, std::uint64_t offset, std::uint32_t block) {
+  bool has_changed = false;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    std::uint64_t until = session::monotonic_us() + 25000;
+    while (session::monotonic_us() < until)
+      wait_for(reader, WaitingFor::kDisk, 25);
+    alignas(8) char again[BLCKSZ];
+    if (read_fully(reader, again, BLCKSZ, offset) < BLCKSZ) return false;  // truncated meanwhile
+    if (std::memcmp(page, again, BLCKSZ) != 0) {
+      has_changed = true;
+      std::memcpy(page, again, BLCKSZ);
+    }
+    if (find_bad_page(page, 0, 1, block) == 1) return false;
+  }
+  return !has_changed;
+}
+
+void verify(Reader& reader, char* bytes, std::size_t size, std::uint64_t offset,
+            BadPages& bad) {
+  if (!reader.verify_checksums || !reader.has_page_checksums || offset % BLCKSZ != 0) return;
+  std::size_t pages = size / BLCKSZ;
+  std::uint32_t first_block = reader.first_block + static_cast<std::uint32_t>(offset / BLCKSZ);
+  for (std::size_t index = find_bad_page(bytes, 0, pages, first_block); index < pages;
+       index = find_bad_page(bytes, index + 1, pages, first_block)) {
+    std::uint32_t block = first_block + static_cast<std::uint32_t>(index);
+    if (!is_corrupted(reader, bytes + index * BLCKSZ, offset + index * BLCKSZ, block)) continue;
+    if (bad.count++ == 0) bad.first_block = block;
+    ereport(WARNING,
+            errcode(ERRCODE_DATA_CORRUPTED),
+            errmsg("pg_standby_clone: checksum verification failed in file \"%s\", block %u",
+                   reader.path, block));
+  }
+}
+
+bool is_zero(const char* bytes, std::size_t size) {
+  return bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+void obey_rate(Reader& reader, std::size_t size) {
+  std::uint64_t wait_us = take_from_bucket(reader.session->area, size);
+  std::uint64_t until = session::monotonic_us() + wait_us;
+  for (std::uint64_t now = session::monotonic_us(); now < until; now = session::monotonic_us()) {
+    // A live change of the rate is felt within a second.
+    long rest_ms = static_cast<long>(Min((until - now) / 1000 + 1, std::uint64_t{1000}));
+    wait_for(reader, WaitingFor::kRate, rest_ms);
+  }
+}
+
+void send_counted(Reader& reader, const char* frame, std::size_t size, std::size_t plain) {
+  obey_rate(reader, size);
+  while (pq_is_send_pending()) wait_for(reader, WaitingFor::kNetwork, 1000);
+  // Counted before the send: what has left the bucket is on its way.
+  session::Record& record = *reader.session->record;
+  pg_atomic_fetch_add_u64(&record.bytes_done, plain);
+  pg_atomic_fetch_add_u64(&record.bytes_sent, size + 5);
+  pg_atomic_write_u64(&reader.slot->bytes_done,
+                      pg_atomic_read_u64(&reader.slot->bytes_done) + plain);
+  pg_atomic_write_u64(&reader.slot->bytes_sent,
+                      pg_atomic_read_u64(&reader.slot->bytes_sent) + size + 5);
+  send_frame(frame, size);
+}
+
+// Writes the header before the payload that already stands at `payload`.
+char* put_header(Data& data, char* payload) {
+  char* start = payload - Data::kHeaderSize;
+  data.payload = {};
+  std::size_t size = protocol::encode(
+      std::as_writable_bytes(std::span(start, Data::kHeaderSize)), data);
+  Assert(size == Data::kHeaderSize);
+  (void)size;
+  return start;
+}
+
+// Sends bytes [at, at + size) of the buffer. Frame boundaries are pages', and the
+// buffer is never touched again once a frame of it is queued, for queueing copies.
+void send_data(Reader& reader, std::uint32_t tag, std::uint64_t offset, char* bytes,
+               std::size_t size) {
+  Data data;
+  data.tag = tag;
+  data.offset = offset;
+  data.plain_size = static_cast<std::uint32_t>(size);
+  pg_crc32c crc;
+  INIT_CRC32C(crc);
+  COMP_CRC32C(crc, bytes, size);
+  FIN_CRC32C(crc);
+  data.crc = crc;
+  // The header overwrites bytes of the buffer that have been sent already.
+  if (is_zero(bytes, size)) {
+    data.coding = Coding::kZero;
+    char header[Data::kHeaderSize];
+    send_counted(reader, put_header(data, header + Data::kHeaderSize), Data::kHeaderSize, size);
+    return;
+  }
+  const session::SessionArea& area = *reader.session->area;
+  if (area.compression == protocol::Compression::kZstd) {
+    prepare_compression();
+    Buffers& all = buffers();
+    char* payload = all.compressed + Data::kHeaderSize;
+    // Only what is smaller than the plain bytes is worth expanding again.
+    std::size_t packed = ZSTD_compressCCtx(all.zstd, payload, size - 1, bytes, size,
+                                           area.compression_level);
+    if (!ZSTD_isError(packed)) {
+      data.coding = Coding::kZstd;
+      send_counted(reader, put_header(data, payload), Data::kHeaderSize + packed, size);
+      return;
+    }
+  }
+  data.coding = Coding::kPlain;
+  send_counted(reader, put_header(data, bytes), Data::kHeaderSize + size, size);
+}
+
+// The donor's pg_control as a clone needs it: read under its lock (trap 14), the
+// checkpoint made invalid, so that a start without backup_label fails (trap 11).
+void send_control_file(Reader& reader, const protocol::Read& request) {
+  if (request.offset != 0 || request.length < PG_CONTROL_FILE_SIZE)
+    ereport(ERROR, errcode(ERRCODE_PROTOCOL_VIOLATION),
+            errmsg("a clone must read pg_control as a whole"));
+  show_file(reader, "global/pg_control");
+  bool crc_ok = false;
+  LWLockAcquire(ControlFileLock, LW_SHARED);
+  ControlFileData* control = get_controlfile(".", &crc_ok);
+  LWLockRelease(ControlFileLock);
+  if (!crc_ok)
+    ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+            errmsg("calculated CRC checksum of pg_control does not match the value in the file"));
+  // A valid place for a record, but none that any cluster's checkpoint is at.
+  control->checkPoint = 0xDEAD;
+  INIT_CRC32C(control->crc);
+  COMP_CRC32C(control->crc, control, offsetof(ControlFileData, crc));
+  FIN_CRC32C(control->crc);
+  char* plain = buffers().plain;
+  std::memset(plain, 0, PG_CONTROL_FILE_SIZE);
+  std::memcpy(plain, control, sizeof(ControlFileData));
+  pfree(control);
+  send_data(reader, request.tag, 0, plain, PG_CONTROL_FILE_SIZE);
+  RangeEnd end;
+  end.tag = request.tag;
+  end.length = PG_CONTROL_FILE_SIZE;
+  send_message(end);
+}
+
+[[noreturn]] void refuse_range() {
+  ereport(ERROR, errcode(ERRCODE_PROTOCOL_VIOLATION),
+          errmsg("a clone asked for a range that no file can have"));
+  pg_unreachable();
+}
+
+constexpr std::uint64_t kOffsetMax = std::uint64_t{1} << 62;
+
+}  // namespace
+
+void open_reader(Reader& reader, Channel& channel, session::Handle& session,
+                 session::StreamSlot* slot) {
+  reader = {};
+  reader.channel = &channel;
+  reader.session = &session;
+  reader.slot = slot;
+  reader.verify_checksums = session.record->verify_checksums && DataChecksumsEnabled();
+  reader.descriptor = -1;
+}
+
+void close_file(Reader& reader) {
+  if (reader.descriptor >= 0) CloseTransientFile(reader.descriptor);
+  reader.descriptor = -1;
+  reader.path[0] = '\0';
+}
+
+void answer(Reader& reader, const protocol::Read& request) {
+  if (request.length > protocol::kChunkSize || request.offset > kOffsetMax) refuse_range();
+  if (request.path == "global/pg_control") return send_control_file(reader, request);
+  RangeEnd end;
+  end.tag = request.tag;
+  if (!open_file(reader, request.path)) {
+    end.status = RangeStatus::kGone;
+    send_message(end);
+    return;
+  }
+  BadPages bad{0, 0};
+  while (end.length < request.length) {
+    std::size_t wanted = Min(request.length - end.length, frame_size_for(reader.session->area));
+    char* bytes = buffers().plain;
+    std::size_t got = read_fully(reader, bytes, wanted, request.offset + end.length);
+    if (got == 0) break;
+    verify(reader, bytes, got, request.offset + end.length, bad);
+    send_data(reader, request.tag, request.offset + end.length, bytes, got);
+    end.length += got;
+    if (got < wanted) break;
+  }
+  end.checksum_failures = bad.count;
+  end.first_bad_block = bad.first_block;
+  if (bad.count > 0)
+    pg_atomic_fetch_add_u64(&reader.session->record->checksum_failures, bad.count);
+  send_message(end);
+}
+
+void answer(Reader& reader, const protocol::Compare& request) {
+  std::size_t count = request.hashes.size() / protocol::kChunkHashSize;
+  std::uint64_t chunks = (request.length + protocol::kChunkSize - 1) / protocol::kChunkSize;
+  if (request.hashes.size() % protocol::kChunkHashSize != 0 || chunks != count ||
+      request.offset % protocol::kChunkSize != 0 || request.offset > kOffsetMax)
+    refuse_range();
+  protocol::Digest digest;
+  digest.tag = request.tag;
+  if (!open_file(reader, request.path)) {
+    digest.status = RangeStatus::kGone;
+    send_message(digest);
+    return;
+  }
+  struct stat status;
+  if (fstat(reader.descriptor, &status) != 0)
+    ereport(ERROR, errcode_for_file_access(), errmsg("could not stat file \"%s\": %m", reader.path));
+  digest.file_size = status.st_size;
+  auto* differs = static_cast<std::byte*>(palloc0((count + 7) / 8 + 1));
+  for (std::size_t index = 0; index < count; ++index) {
+    std::uint64_t at = index * protocol::kChunkSize;
+    std::size_t size = Min(request.length - at, std::uint64_t{protocol::kChunkSize});
+    std::size_t got = read_fully(reader, buffers().plain, size, request.offset + at);
+    XXH128_canonical_t ours;
+    XXH128_canonicalFromHash(
+        &ours, XXH3_128bits_withSeed(buffers().plain, got, reader.session->record->hash_seed));
+    const auto* theirs = request.hashes.data() + index * protocol::kChunkHashSize;
+    if (got != size || std::memcmp(ours.digest, theirs, protocol::kChunkHashSize) != 0)
+      differs[index / 8] |= static_cast<std::byte>(1 << (index % 8));
+    wait_for(reader, WaitingFor::kNothing, 0);
+  }
+  digest.differs = protocol::Bytes(differs, (count + 7) / 8);
+  send_message(digest);
+  pfree(differs);
+}
+
+void answer(Reader& reader, const protocol::PageHashes& request) {
+  if (request.length > protocol::kChunkSize || request.offset % BLCKSZ != 0 ||
+      request.offset > kOffsetMax)
+    refuse_range();
+  protocol::PageDigest digest;
+  digest.tag = request.tag;
+  std::byte hashes[protocol::kChunkSize / BLCKSZ * protocol::kPageHashSize];
+  if (!open_file(reader, request.path)) {
+    digest.status = RangeStatus::kGone;
+  } else {
+    digest.length = read_fully(reader, buffers().plain, request.length, request.offset);
+    protocol::Writer writer(hashes);
+    for (std::uint32_t at = 0; at < digest.length; at += BLCKSZ)
+      writer(static_cast<std::uint64_t>(
+          XXH3_64bits_withSeed(buffers().plain + at, Min(digest.length - at, std::uint32_t{BLCKSZ}),
+                               reader.session->record->hash_seed)));
+    digest.hashes = protocol::Bytes(hashes, writer.size());
+  }
+  send_message(digest);
+}
+
+}  // namespace sender

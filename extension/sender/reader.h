@@ -1,0 +1,34 @@
+// reader.h: reading files of the data directory for one stream and sending what
+// was read.
+#pragma once
+
+#include "extension/sender/channel.h"
+#include "extension/session/shared.h"
+#include "protocol/request.h"
+
+namespace sender {
+
+// Reads and sends; one a stream backend. All files stay inside the transaction of
+// the stream procedure, which gives them back.
+struct Reader {
+  Channel* channel;
+  session::Handle* session;
+  session::StreamSlot* slot;
+  bool verify_checksums;
+  // The file opened last: chunks of one file come one after the other.
+  int descriptor;  // -1: none
+  char path[MAXPGPATH];
+  bool has_page_checksums;
+  std::uint32_t first_block;
+};
+
+void open_reader(Reader& reader, Channel& channel, session::Handle& session,
+                 session::StreamSlot* slot);
+void close_file(Reader& reader);
+
+// Answers one request each.
+void answer(Reader& reader, const protocol::Read& request);
+void answer(Reader& reader, const protocol::Compare& request);
+void answer(Reader& reader, const protocol::PageHashes& request);
+
+}  // namespace sender

@@ -1,0 +1,208 @@
+// shared.h: what all processes of this server know of its clones, in shared memory
+// without shared_preload_libraries.
+//
+// Law of the lock: one LWLock, Shared::lock, guards every field of Shared and of
+// its records but the atomics. It is held for a few copies at a time: no I/O, no
+// ereport, no palloc, no other lock under it. The atomics are written as each
+// field says and may be read by anybody at any time.
+//
+// What is large or per stream lives in the clone's own dynamic shared memory
+// segment (SessionArea), which lives as long as a process of the clone does.
+#pragma once
+
+#include "extension/pg/server.h"
+#include "protocol/limits.h"
+#include "protocol/phase.h"
+#include "protocol/request.h"
+
+namespace session {
+
+using protocol::Phase;
+using protocol::State;
+
+inline constexpr int kLiveMax = 8;     // clones at once
+inline constexpr int kRecordMax = 10;  // live ones and those that ended last
+
+// One clone. Taken by the control backend (begin), then written by the clone
+// worker, but for the fields marked otherwise; kept after the end until the
+// oldest ended record is needed again.
+struct Record {
+  std::int64_t id;         // 0 until the worker took one; negative on a standby
+  std::uint64_t generation;  // 0: never used; tells a reused record
+  State state;
+  Phase phase;
+  bool end_requested;     // control: the helper has read all files
+  bool label_ready;       // worker: SessionArea::label is valid
+  bool ack_requested;     // control: label and WAL are durable at the helper
+  bool handed_over;       // worker: the permanent slot is there
+  bool verify_checksums;  // control, at begin
+  bool in_recovery;       // control, at begin: the donor is a standby
+  State outcome;          // control: what the helper reported; kRunning: nothing yet
+  pid_t worker_pid;
+  pid_t control_pid;      // control: 0 when no control connection is attached
+  Oid database;
+  dsm_handle area;
+  protocol::Token token;
+  std::uint64_t hash_seed;
+  XLogRecPtr start_lsn;
+  XLogRecPtr stop_lsn;
+  TimeLineID start_timeline;
+  TimeLineID stop_timeline;
+  TimestampTz started_at;
+  TimestampTz finished_at;
+  TimestampTz phase_started[protocol::kPhaseCount];  // 0: not reached
+  std::uint64_t phase_bytes[protocol::kPhaseCount];  // on the wire, counted at its end
+  std::uint16_t streams;
+  char target[NAMEDATALEN];
+  char slot_name[NAMEDATALEN];  // empty: none asked for
+  char client_addr[48];
+  char destination[96];
+  char error[192];
+  // Written by the control backend as the helper reports.
+  pg_atomic_uint64 heartbeat_ms;  // monotonic_ms() of the last sign of life
+  pg_atomic_uint64 durable_lsn;   // WAL fsynced by the helper
+  pg_atomic_uint64 bytes_total;
+  pg_atomic_uint64 files_total;
+  pg_atomic_uint64 files_done;
+  // Added to by the streams.
+  pg_atomic_uint64 bytes_done;  // plain bytes
+  pg_atomic_uint64 bytes_sent;  // bytes on the wire
+  pg_atomic_uint64 checksum_failures;
+  // Written by the worker, once a second.
+  pg_atomic_uint64 throughput;    // bytes_done per second, smoothed
+  pg_atomic_uint64 wal_retained;  // bytes
+};
+
+struct Shared {
+  LWLock lock;
+  Oid database;              // home of all live clones; InvalidOid: none lives
+  std::uint64_t generation;  // of the record taken last
+  std::int64_t last_standby_id;
+  Record records[kRecordMax];
+};
+// Without preloading it comes out of the slack the server leaves for small users.
+static_assert(sizeof(Shared) <= 8192);
+
+enum class WaitingFor : std::uint8_t { kNothing, kHelper, kNetwork, kRate, kPause, kDisk };
+const char* name_of(WaitingFor waiting);
+
+// One stream, written by its backend; pid under Shared::lock.
+struct StreamSlot {
+  pid_t pid;
+  pg_atomic_uint64 bytes_done;
+  pg_atomic_uint64 bytes_sent;
+  pg_atomic_uint32 waiting_for;
+  slock_t file_lock;  // guards `file`
+  char file[256];     // its end, where the path is longer
+};
+
+// The dynamic segment of one clone. Made by the control backend, which fills the
+// wishes before the worker starts; afterwards those are constant.
+struct SessionArea {
+  std::uint64_t generation;
+  // The helper's wishes.
+  char label[protocol::kTextMax];
+  Oid id_sequence;         // InvalidOid on a standby
+  bool slot_given;
+  bool fast_checkpoint;
+  bool advance_slot;
+  protocol::Compression compression;
+  std::int8_t compression_level;
+  // The token bucket of all streams (sender/rate.h).
+  slock_t rate_lock;
+  std::uint64_t rate_next_us;      // when the next frame may go, monotonic
+  pg_atomic_uint64 max_rate;       // bytes per second, 0: no limit
+  // Filled by the worker before Record::label_ready; texts end with a zero.
+  std::uint32_t label_size;
+  char backup_label[16 * 1024];
+  char new_tablespaces[4 * 1024];
+  // The whole text of the failure; Record::error holds its beginning.
+  char error[protocol::kTextMax];
+  StreamSlot streams[protocol::kStreamsMax];
+};
+
+// Attaches to the shared memory, made on first use. An ERROR if another version of
+// this library made it since the server started.
+Shared* shared();
+
+// Milliseconds and microseconds of a clock that no administrator sets.
+std::uint64_t monotonic_ms();
+std::uint64_t monotonic_us();
+
+struct Locked {
+  // For short stretches: Locked::begin(); ...; Locked::end(). No destructor, as
+  // ereport would skip it; nothing between the two may ereport.
+  static void begin(LWLockMode mode = LW_EXCLUSIVE) { LWLockAcquire(&shared()->lock, mode); }
+  static void end() { LWLockRelease(&shared()->lock); }
+};
+
+// Wakes a process of this server; does nothing if it is gone.
+void wake(pid_t pid);
+
+// --- a clone as its own processes hold it ----------------------------------
+
+struct Handle {
+  Record* record = nullptr;  // valid while the generation agrees
+  std::uint64_t generation = 0;
+  SessionArea* area = nullptr;
+  dsm_segment* segment = nullptr;
+};
+
+struct Wishes {
+  const char* target;
+  const char* destination;
+  const char* slot_name;
+  const char* label;
+  const char* client_addr;
+  Oid id_sequence;
+  bool slot_given;
+  bool fast_checkpoint;
+  bool verify_checksums;
+  bool advance_slot;
+  bool in_recovery;
+  protocol::Compression compression;
+  std::int8_t compression_level;
+  std::uint16_t streams;
+  std::uint64_t max_rate;
+};
+
+// Takes a record for a new clone. ERROR if the target has a live clone, all
+// places are taken, or clones run in another database.
+Handle open_session(const Wishes& wishes);
+
+// Attaches this process to the live clone with this token. ERROR if there is none.
+Handle attach(const protocol::Token& token);
+Handle attach_worker(int index, std::uint64_t generation);
+
+// Ends the mapping of the clone's segment.
+void detach(Handle& handle);
+
+// The table of state changes, each a line of the log. A phase never goes back; a
+// state never leaves the ended ones. Both are no-ops otherwise. Under no lock.
+void enter_phase(const Handle& handle, Phase phase);
+void enter_state(const Handle& handle, State state);
+
+// Ends the clone: state, time, and the first cause. Keeps an earlier cause.
+void finish(const Handle& handle, State state, const char* error);
+void note_error(const Handle& handle, const char* error);
+
+struct View {
+  State state;
+  Phase phase;
+  bool is_current;  // false: the record went to another clone
+  bool end_requested, label_ready, ack_requested, handed_over;
+  State outcome;
+  std::int64_t id;
+  pid_t worker_pid, control_pid;
+  XLogRecPtr start_lsn, stop_lsn;
+  TimeLineID start_timeline, stop_timeline;
+  char error[protocol::kTextMax];
+};
+// A copy of what others may change, taken under the lock.
+View look(const Handle& handle);
+
+// Copies all used records, newest first, into `out` (kRecordMax places); returns
+// their number. Atomics are copied as plain values of the same fields.
+int copy_records(Record* out);
+
+}  // namespace session

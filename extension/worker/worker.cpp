@@ -1,0 +1,551 @@
+// worker.cpp: the life of a clone on the donor, in run().
+#include "extension/worker/worker.h"
+
+#include "extension/pg/compat.h"
+#include "extension/pg/text.h"
+#include "extension/session/settings.h"
+#include "extension/worker/slots.h"
+#include "protocol/version.h"
+
+namespace worker {
+namespace {
+
+using protocol::Phase;
+using protocol::State;
+using session::Record;
+
+// How often the temporary slot follows what the helper has made durable, how often
+// its health is looked at, and how often the log gets a line.
+constexpr std::uint64_t kAdvanceIntervalMs = 60 * 1000;
+constexpr std::uint64_t kHealthIntervalMs = 5 * 1000;
+constexpr std::uint64_t kLogIntervalMs = 60 * 1000;
+
+// A helper that misses three heartbeats is taken for disconnected.
+constexpr std::uint64_t kSilenceMs = 3 * protocol::kHeartbeatIntervalMs;
+
+// What the registering backend tells its worker. A worker that runs another build of
+// the library must not touch memory of this one.
+struct Extra {
+  std::uint64_t generation;
+  std::uint32_t record_size;
+  std::uint32_t area_size;
+  char version[16];
+};
+static_assert(sizeof(Extra) <= BGW_EXTRALEN);
+
+Extra make_extra(std::uint64_t generation) {
+  Extra extra{};
+  extra.generation = generation;
+  extra.record_size = sizeof(Record);
+  extra.area_size = sizeof(session::SessionArea);
+  strlcpy(extra.version, protocol::kVersion, sizeof(extra.version));
+  return extra;
+}
+
+// The one clone of this process.
+struct Work {
+  session::Handle session;
+  char temporary_slot[NAMEDATALEN];
+  char made_slot[NAMEDATALEN];  // the permanent slot, once it is made here
+  const char* stop_reason;      // why the clone shall end, once that is known
+  State stop_state;
+  std::uint64_t advanced_ms, checked_ms, logged_ms, ticked_ms;
+  std::uint64_t ticked_bytes;
+  Oid* tablespaces;  // at the backup's start
+  int tablespace_count;
+};
+Work work{};
+
+Record& record() { return *work.session.record; }
+
+std::uint64_t silence_ms() {
+  std::uint64_t last = pg_atomic_read_u64(&record().heartbeat_ms);
+  std::uint64_t now = session::monotonic_ms();
+  return now > last ? now - last : 0;
+}
+
+bool lease_is_over() {
+  return silence_ms() > static_cast<std::uint64_t>(settings::reconnect_timeout_s) * 1000;
+}
+
+// Runs as a signal handler each second while the checkpoint is waited for, when no
+// loop of ours runs: reads atomics only.
+void watch_lease() {
+  if (!lease_is_over()) return;
+  InterruptPending = true;
+  QueryCancelPending = true;
+  SetLatch(MyLatch);
+}
+
+// --- reasons to end -----------------------------------------------------------
+
+constexpr char kLeaseReason[] =
+    "the helper has been silent for longer than pg_standby_clone.reconnect_timeout";
+
+void find_stop_reason() {
+  if (work.stop_reason != nullptr) return;
+  session::View seen = session::look(work.session);
+  if (seen.outcome == State::kFailed || seen.outcome == State::kCancelled) {
+    work.stop_state = seen.outcome;
+    work.stop_reason = seen.error[0] != '\0' ? pstrdup(seen.error) : "the helper gave up";
+  } else if (lease_is_over()) {
+    work.stop_state = State::kFailed;
+    work.stop_reason = kLeaseReason;
+  } else if (record().in_recovery && !RecoveryInProgress() && !seen.label_ready) {
+    work.stop_state = State::kFailed;
+    work.stop_reason = "the standby was promoted during the clone";
+  }
+}
+
+void check_slot_health() {
+  slots::Slot slot = slots::find(work.temporary_slot);
+  if (slot.exists && !slot.is_lost) {
+    XLogRecPtr now = record().in_recovery ? GetXLogReplayRecPtr(nullptr) : GetXLogInsertRecPtr();
+    pg_atomic_write_u64(&record().wal_retained,
+                        now > slot.restart_lsn ? now - slot.restart_lsn : 0);
+    return;
+  }
+  work.stop_state = State::kFailed;
+  work.stop_reason =
+      "the clone's replication slot was invalidated: it held more WAL than "
+      "max_slot_wal_keep_size allows";
+}
+
+[[noreturn]] void stop_now() {
+  ereport(ERROR, errcode(ERRCODE_QUERY_CANCELED), errmsg("%s", work.stop_reason));
+  pg_unreachable();
+}
+
+// --- what is done each second ---------------------------------------------------
+
+void show_progress() {
+  std::uint64_t total = pg_atomic_read_u64(&record().bytes_total);
+  std::uint64_t done = pg_atomic_read_u64(&record().bytes_done);
+  pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_STREAMED, static_cast<int64>(done));
+  if (total > 0)
+    pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL,
+                                 static_cast<int64>(Max(total, done)));
+  std::uint64_t now = session::monotonic_ms();
+  if (now - work.ticked_ms < 1000) return;
+  std::uint64_t rate = (done - work.ticked_bytes) * 1000 / (now - work.ticked_ms);
+  std::uint64_t smoothed = pg_atomic_read_u64(&record().throughput);
+  pg_atomic_write_u64(&record().throughput, smoothed == 0 ? rate : (smoothed * 4 + rate) / 5);
+  work.ticked_ms = now;
+  work.ticked_bytes = done;
+  if (now - work.logged_ms >= kLogIntervalMs) {
+    work.logged_ms = now;
+    ereport(LOG, errmsg("pg_standby_clone: clone %lld to \"%s\" has copied %llu of %llu bytes",
+                        static_cast<long long>(record().id), record().target,
+                        static_cast<unsigned long long>(done),
+                        static_cast<unsigned long long>(Max(total, done))));
+  }
+}
+
+void show_phase(int phase) {
+  // AbortTransaction clears the row, so each phase shows the whole of it again.
+  pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
+  pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL, -1);
+  pgstat_progress_update_param(PROGRESS_BASEBACKUP_TBLSPC_TOTAL, work.tablespace_count + 1);
+  pgstat_progress_update_param(PROGRESS_BASEBACKUP_PHASE, phase);
+}
+
+void follow_helper() {
+  session::View seen = session::look(work.session);
+  bool is_away = seen.control_pid == 0 || silence_ms() > kSilenceMs;
+  if (is_away && seen.state == State::kRunning)
+    session::enter_state(work.session, State::kDisconnected);
+  else if (!is_away && seen.state == State::kDisconnected)
+    session::enter_state(work.session, State::kRunning);
+}
+
+void advance_slot(bool at_once) {
+  std::uint64_t now = session::monotonic_ms();
+  if (!work.session.area->advance_slot) return;
+  if (!at_once && now - work.advanced_ms < kAdvanceIntervalMs) return;
+  work.advanced_ms = now;
+  XLogRecPtr durable = pg_atomic_read_u64(&record().durable_lsn);
+  // A standby asks from the beginning of a segment.
+  durable -= XLogSegmentOffset(durable, wal_segment_size);
+  if (durable == 0 || durable <= slots::find(work.temporary_slot).restart_lsn) return;
+  StartTransactionCommand();
+  slots::advance(work.temporary_slot, durable);
+  CommitTransactionCommand();
+}
+
+// One turn of every waiting loop. An ERROR when the clone shall end.
+void take_turn() {
+  static const std::uint32_t event = compat::wait_event("StandbyCloneWorker");
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000, event);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();
+  if (ConfigReloadPending) {
+    ConfigReloadPending = false;
+    ProcessConfigFile(PGC_SIGHUP);
+  }
+  std::uint64_t now = session::monotonic_ms();
+  if (now - work.checked_ms >= kHealthIntervalMs) {
+    work.checked_ms = now;
+    check_slot_health();
+  }
+  find_stop_reason();
+  if (work.stop_reason != nullptr) stop_now();
+  follow_helper();
+  show_progress();
+  advance_slot(false);
+}
+
+// --- the steps ------------------------------------------------------------------
+
+void take_id() {
+  std::int64_t id = 0;
+  if (OidIsValid(work.session.area->id_sequence)) {
+    StartTransactionCommand();
+    id = nextval_internal(work.session.area->id_sequence, false);
+    CommitTransactionCommand();
+  }
+  session::Locked::begin();
+  record().id = id != 0 ? id : --session::shared()->last_standby_id;
+  session::Locked::end();
+}
+
+void reserve_wal() {
+  StartTransactionCommand();
+  slots::create_temporary(work.temporary_slot);
+  CommitTransactionCommand();
+}
+
+int collect_tablespaces(Oid** numbers) {
+  int count = 0, room = 16;
+  *numbers = static_cast<Oid*>(MemoryContextAlloc(TopMemoryContext, room * sizeof(Oid)));
+  DIR* directory = opendir("pg_tblspc");
+  if (directory == nullptr)
+    ereport(ERROR, errcode_for_file_access(), errmsg("could not open directory \"pg_tblspc\": %m"));
+  while (dirent* item = readdir(directory)) {
+    Oid number = static_cast<Oid>(strtoul(item->d_name, nullptr, 10));
+    if (number == InvalidOid) continue;
+    if (count == room) {
+      room *= 2;
+      *numbers = static_cast<Oid*>(repalloc(*numbers, room * sizeof(Oid)));
+    }
+    (*numbers)[count++] = number;
+  }
+  closedir(directory);
+  return count;
+}
+
+// The timeline of the checkpoint the backup starts at.
+TimeLineID checkpoint_timeline() {
+  bool crc_ok = false;
+  LWLockAcquire(ControlFileLock, LW_SHARED);
+  ControlFileData* control = get_controlfile(".", &crc_ok);
+  LWLockRelease(ControlFileLock);
+  TimeLineID timeline = control->checkPointCopy.ThisTimeLineID;
+  pfree(control);
+  return timeline;
+}
+
+void start_backup() {
+  session::enter_phase(work.session, Phase::kCheckpoint);
+  show_phase(PROGRESS_BASEBACKUP_PHASE_WAIT_CHECKPOINT);
+  static TimeoutId watch = MAX_TIMEOUTS;
+  if (watch == MAX_TIMEOUTS) watch = RegisterTimeout(USER_TIMEOUT, watch_lease);
+  enable_timeout_every(watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000), 1000);
+
+  // In a transaction, but with no snapshot: the checkpoint may take minutes, and
+  // xmin must not stand still for them.
+  StartTransactionCommand();
+  Datum lsn = DirectFunctionCall2(pg_backup_start, CStringGetTextDatum(work.session.area->label),
+                                  BoolGetDatum(work.session.area->fast_checkpoint));
+  CommitTransactionCommand();
+  disable_timeout(watch, false);
+
+  StartTransactionCommand();
+  TimeLineID timeline = checkpoint_timeline();
+  // The slot was made before the start; what lies between is not needed any more.
+  slots::advance(work.temporary_slot,
+                 DatumGetLSN(lsn) - XLogSegmentOffset(DatumGetLSN(lsn), wal_segment_size));
+  CommitTransactionCommand();
+  work.tablespace_count = collect_tablespaces(&work.tablespaces);
+  session::Locked::begin();
+  record().start_lsn = DatumGetLSN(lsn);
+  record().start_timeline = timeline;
+  session::Locked::end();
+}
+
+void wait_for_end() {
+  show_phase(PROGRESS_BASEBACKUP_PHASE_STREAM_BACKUP);
+  session::enter_phase(work.session, Phase::kCopying);
+  while (!session::look(work.session).end_requested) take_turn();
+}
+
+// Paths of the tablespaces that came after the start: replay will make them at the
+// donor's own paths (trap 34).
+void note_new_tablespaces() {
+  Oid* now = nullptr;
+  int count = collect_tablespaces(&now);
+  char* text = work.session.area->new_tablespaces;
+  constexpr std::size_t kRoom = sizeof(work.session.area->new_tablespaces);
+  for (int index = 0; index < count; ++index) {
+    bool is_known = false;
+    for (int old = 0; old < work.tablespace_count; ++old)
+      if (work.tablespaces[old] == now[index]) is_known = true;
+    if (is_known) continue;
+    char link[MAXPGPATH], target[MAXPGPATH];
+    snprintf(link, sizeof(link), "pg_tblspc/%u", now[index]);
+    ssize_t size = readlink(link, target, sizeof(target) - 1);
+    if (size <= 0) continue;
+    target[size] = '\0';
+    if (text[0] != '\0') strlcat(text, "\n", kRoom);
+    strlcat(text, target, kRoom);
+  }
+  pfree(now);
+}
+
+TimeLineID stop_timeline() {
+  if (!record().in_recovery) return GetWALInsertionTimeLine();
+  bool crc_ok = false;
+  LWLockAcquire(ControlFileLock, LW_SHARED);
+  ControlFileData* control = get_controlfile(".", &crc_ok);
+  LWLockRelease(ControlFileLock);
+  return control->minRecoveryPointTLI;
+}
+
+void stop_backup() {
+  check_slot_health();
+  if (work.stop_reason != nullptr) stop_now();
+  StartTransactionCommand();
+  note_new_tablespaces();
+  // Its archiving is not waited for: all WAL of the backup is held by the slot and
+  // goes over the helper's own connection (trap 6).
+  Datum result = OidFunctionCall1(F_PG_BACKUP_STOP, BoolGetDatum(false));
+  HeapTupleHeader row = DatumGetHeapTupleHeader(result);
+  bool is_null = false;
+  XLogRecPtr stop_lsn = DatumGetLSN(GetAttributeByNum(row, 1, &is_null));
+  char* label = TextDatumGetCString(GetAttributeByNum(row, 2, &is_null));
+  std::size_t size = std::strlen(label);
+  session::SessionArea& area = *work.session.area;
+  if (size >= sizeof(area.backup_label))
+    elog(ERROR, "the backup label of %zu bytes is too long for a clone", size);
+  std::memcpy(area.backup_label, label, size);
+  area.label_size = static_cast<std::uint32_t>(size);
+  TimeLineID timeline = stop_timeline();
+  CommitTransactionCommand();
+
+  session::Locked::begin();
+  record().stop_lsn = stop_lsn;
+  record().stop_timeline = timeline;
+  record().label_ready = true;
+  pid_t control = record().control_pid;
+  session::Locked::end();
+  session::wake(control);
+}
+
+void wait_for_acknowledgement() {
+  show_phase(PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
+  session::enter_phase(work.session, Phase::kWal);
+  while (!session::look(work.session).ack_requested) take_turn();
+}
+
+void hand_over_slot() {
+  check_slot_health();
+  if (work.stop_reason != nullptr) stop_now();
+  if (record().slot_name[0] != '\0') {
+    advance_slot(true);
+    StartTransactionCommand();
+    bool is_made = slots::hand_over(work.temporary_slot, record().slot_name,
+                                    work.session.area->slot_given);
+    CommitTransactionCommand();
+    if (is_made) strlcpy(work.made_slot, record().slot_name, sizeof(work.made_slot));
+  }
+  session::Locked::begin();
+  record().handed_over = true;
+  pid_t control = record().control_pid;
+  session::Locked::end();
+  session::wake(control);
+}
+
+// Until the helper says how it went. A slot that is in use by then tells it too:
+// the standby runs.
+void wait_for_outcome() {
+  while (session::look(work.session).outcome != State::kCompleted) {
+    if (lease_is_over() && record().slot_name[0] != '\0' &&
+        slots::find(record().slot_name).is_active)
+      return;
+    take_turn();
+  }
+}
+
+void run() {
+  take_id();
+  reserve_wal();
+  start_backup();
+  wait_for_end();
+  stop_backup();
+  wait_for_acknowledgement();
+  hand_over_slot();
+  wait_for_outcome();
+  work.made_slot[0] = '\0';  // it is the standby's now
+  session::finish(work.session, State::kCompleted, "");
+}
+
+// --- the end ----------------------------------------------------------------------
+
+void terminate_streams() {
+  session::Locked::begin();
+  for (session::StreamSlot& slot : work.session.area->streams)
+    if (slot.pid != 0) kill(slot.pid, SIGTERM);
+  session::Locked::end();
+}
+
+// Gives back what outlives this process: the permanent slot of a clone that did not
+// complete. The temporary slot and the backup end with the process. Called with no
+// transaction in progress, or from the exit callback, where nothing may fail.
+void drop_made_slot() {
+  if (work.made_slot[0] == '\0') return;
+  slots::Slot slot = slots::find(work.made_slot);
+  if (slot.exists && !slot.is_active) {
+    ReplicationSlotDrop(work.made_slot, true);
+  } else if (slot.exists) {
+    ereport(LOG, errmsg("pg_standby_clone: replication slot \"%s\" of a clone that did not "
+                        "complete is in use and stays",
+                        work.made_slot));
+  }
+  work.made_slot[0] = '\0';
+}
+
+void leave(int, Datum) {
+  if (work.session.record == nullptr) return;
+  bool was_ended = protocol::is_ended(session::look(work.session).state);
+  if (!was_ended) {
+    drop_made_slot();
+    session::finish(work.session, State::kFailed,
+                    "the clone worker was terminated, or the server is shutting down");
+  }
+  terminate_streams();
+  session::Locked::begin();
+  pid_t control = 0;
+  if (record().generation == work.session.generation) {
+    record().worker_pid = 0;
+    control = record().control_pid;
+  }
+  session::Locked::end();
+  session::wake(control);
+}
+
+void fail(const ErrorData* error) {
+  AbortOutOfAnyTransaction();
+  if (MyReplicationSlot != nullptr) ReplicationSlotRelease();
+  LWLockReleaseAll();
+  find_stop_reason();
+  if (work.stop_reason != nullptr) {
+    session::finish(work.session, work.stop_state, work.stop_reason);
+  } else {
+    session::finish(work.session, State::kFailed, error->message);
+  }
+}
+
+void configure() {
+  // Nothing of the database's or a role's settings may hold up or mislead a clone
+  // (traps 77 and 78).
+  struct {
+    const char* name;
+    const char* value;
+  } constexpr kSettings[] = {
+      {"search_path", "pg_catalog, pg_temp"}, {"synchronous_commit", "local"},
+      {"statement_timeout", "0"},             {"lock_timeout", "0"},
+      {"idle_in_transaction_session_timeout", "0"},
+      {"default_transaction_read_only", "off"}, {"transaction_timeout", "0"},
+      {"client_min_messages", "error"}};
+  for (const auto& setting : kSettings) {
+    if (GetConfigOption(setting.name, true, false) == nullptr) continue;
+    SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+  }
+}
+
+void main(int index) {
+  pqsignal(SIGTERM, die);
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  pqsignal(SIGINT, StatementCancelHandler);
+  BackgroundWorkerUnblockSignals();
+
+  Extra extra;
+  std::memcpy(&extra, MyBgworkerEntry->bgw_extra, sizeof(extra));
+  Extra mine = make_extra(extra.generation);
+  if (std::memcmp(&extra, &mine, sizeof(extra)) != 0)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("the pg_standby_clone library was replaced while it was in use"),
+            errhint("Reconnect, and run the clone again."));
+  if (index < 0 || index >= session::kRecordMax) elog(ERROR, "no clone of number %d", index);
+  Oid database = session::shared()->records[index].database;
+  BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+  configure();
+  work.session = session::attach_worker(index, extra.generation);
+  before_shmem_exit(leave, 0);
+  temporary_slot_name(work.temporary_slot, extra.generation);
+  work.ticked_ms = work.logged_ms = work.advanced_ms = session::monotonic_ms();
+
+  MemoryContext outer = CurrentMemoryContext;
+  PG_TRY();
+  {
+    run();
+  }
+  PG_CATCH();
+  {
+    MemoryContextSwitchTo(outer);
+    HOLD_INTERRUPTS();
+    ErrorData* error = CopyErrorData();
+    FlushErrorState();
+    RESUME_INTERRUPTS();
+    fail(error);
+    drop_made_slot();
+  }
+  PG_END_TRY();
+  // The exit drops the temporary slot, aborts a backup that still runs, and wakes
+  // the control connection.
+  proc_exit(0);
+}
+
+}  // namespace
+
+void temporary_slot_name(char (&name)[NAMEDATALEN], std::uint64_t generation) {
+  snprintf(name, sizeof(name), "pg_standby_clone_%llu",
+           static_cast<unsigned long long>(generation));
+}
+
+BackgroundWorkerHandle* start(const session::Handle& session) {
+  BackgroundWorker wanted{};
+  wanted.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  wanted.bgw_start_time = BgWorkerStart_ConsistentState;
+  wanted.bgw_restart_time = BGW_NEVER_RESTART;
+  strlcpy(wanted.bgw_library_name, "pg_standby_clone", sizeof(wanted.bgw_library_name));
+  strlcpy(wanted.bgw_function_name, "pg_standby_clone_worker_main",
+          sizeof(wanted.bgw_function_name));
+  snprintf(wanted.bgw_name, sizeof(wanted.bgw_name), "standby clone worker for %s",
+           session.record->target);
+  strlcpy(wanted.bgw_type, "standby clone worker", sizeof(wanted.bgw_type));
+  wanted.bgw_main_arg = Int32GetDatum(
+      static_cast<int>(session.record - session::shared()->records));
+  Extra extra = make_extra(session.generation);
+  std::memcpy(wanted.bgw_extra, &extra, sizeof(extra));
+  wanted.bgw_notify_pid = MyProcPid;
+  BackgroundWorkerHandle* handle = nullptr;
+  if (!RegisterDynamicBackgroundWorker(&wanted, &handle)) {
+    session::finish(session, State::kFailed, "no background worker is free");
+    ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+            errmsg("this server has no background worker free for the clone"),
+            errhint("Raise max_worker_processes and restart the server."));
+  }
+  return handle;
+}
+
+void interrupt(const session::Handle& session) {
+  session::View seen = session::look(session);
+  if (!seen.is_current || seen.worker_pid == 0) return;
+  // Only the wait for the checkpoint needs it; elsewhere the latch does, and a
+  // cancel would hit the clean-up.
+  if (seen.phase <= Phase::kCheckpoint) kill(seen.worker_pid, SIGINT);
+}
+
+}  // namespace worker
+
+void pg_standby_clone_worker_main(Datum index) { worker::main(DatumGetInt32(index)); }

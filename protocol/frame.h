@@ -1,0 +1,210 @@
+// frame.h: what a donor answers. One frame is one CopyData message. There is no
+// frame for errors: those are ErrorResponse messages, with SQLSTATE and hint.
+#pragma once
+
+#include "limits.h"
+#include "phase.h"
+#include "request.h"
+#include "wire.h"
+
+namespace protocol {
+
+enum class FrameKind : std::uint8_t {
+  kWelcome = 1,
+  kBegun,
+  kEntries,
+  kListEnd,
+  kData,
+  kRangeEnd,
+  kDigest,
+  kPageDigest,
+  kStatus,
+  kLabel,
+};
+
+// Answers Hello.
+struct Welcome {
+  static constexpr auto kKind = FrameKind::kWelcome;
+  std::uint16_t protocol_version = 0;
+  Text extension_version;
+  std::uint32_t server_version_num = 0;  // 150018
+  std::int32_t backend_pid = 0;
+  std::uint64_t system_identifier = 0;
+  std::uint32_t timeline = 0;
+  std::uint8_t in_recovery = 0;
+  std::uint32_t pg_control_version = 0;
+  std::uint32_t catalog_version = 0;
+  std::uint32_t block_size = 0;
+  std::uint32_t segment_blocks = 0;    // blocks of one relation segment file
+  std::uint32_t wal_segment_size = 0;
+  std::uint32_t data_checksum_version = 0;
+  std::uint16_t directory_mode = 0;    // 0700 or 0750: data_directory_mode
+  std::uint16_t max_streams = 0;       // pg_standby_clone.max_streams
+  std::uint32_t lease_ms = 0;          // pg_standby_clone.reconnect_timeout
+  Text data_directory;
+  Text cluster_name;
+  Text external_files;  // configuration files outside the data directory, one a line
+  static void fields(auto& field, auto& m) {
+    field(m.protocol_version, m.extension_version, m.server_version_num, m.backend_pid,
+          m.system_identifier, m.timeline, m.in_recovery, m.pg_control_version,
+          m.catalog_version, m.block_size, m.segment_blocks, m.wal_segment_size,
+          m.data_checksum_version, m.directory_mode, m.max_streams, m.lease_ms,
+          m.data_directory, m.cluster_name, m.external_files);
+  }
+};
+
+// Answers Begin, at once; the progress of the start is seen in Status.
+struct Begun {
+  static constexpr auto kKind = FrameKind::kBegun;
+  Token token{};             // proves a stream's right to attach; in no log or view
+  std::uint64_t hash_seed = 0;
+  Text temporary_slot;       // the WAL connection checks with it that it reached this server
+  static void fields(auto& field, auto& m) { field(m.token, m.hash_seed, m.temporary_slot); }
+};
+
+enum class EntryKind : std::uint8_t {
+  kDirectory = 1,
+  kFile,
+  kRelationFile,    // a fork of a relation: whole pages, replay repairs torn ones
+  kControlFile,     // global/pg_control: read last
+  kTablespace,      // `path` is pg_tblspc/OID, `target` the directory it links to
+  kInPlaceTablespace,
+  kSkipped,         // a link or special file that does not travel (trap 32)
+};
+
+struct Entry {
+  EntryKind kind = EntryKind::kFile;
+  std::uint16_t mode = 0;     // permission bits
+  std::uint64_t size = 0;     // bytes, of files
+  std::int64_t modified = 0;  // seconds since 1970
+  Text path;                  // relative to the data directory, '/' between names
+  Text target;
+  static void fields(auto& field, auto& m) {
+    field(m.kind, m.mode, m.size, m.modified, m.path, m.target);
+  }
+};
+
+// A batch of the list. `entries` is a run of encoded Entry, read with
+// next_entry(). A directory always comes before what is in it.
+struct Entries {
+  static constexpr auto kKind = FrameKind::kEntries;
+  Bytes entries;
+  static void fields(auto& field, auto& m) { field(m.entries); }
+};
+
+struct ListEnd {
+  static constexpr auto kKind = FrameKind::kListEnd;
+  std::uint64_t entry_count = 0;
+  std::uint64_t bytes_total = 0;
+  static void fields(auto& field, auto& m) { field(m.entry_count, m.bytes_total); }
+};
+
+enum class Coding : std::uint8_t {
+  kPlain,  // payload is the bytes
+  kZstd,   // payload is one zstd frame
+  kZero,   // no payload: all bytes are zero
+};
+
+// Part of the answer to Read. `payload` is what is left of the message.
+struct Data {
+  static constexpr auto kKind = FrameKind::kData;
+  Coding coding = Coding::kPlain;
+  std::uint32_t tag = 0;
+  std::uint32_t plain_size = 0;  // 1 .. kFramePlainMax
+  std::uint32_t crc = 0;         // CRC32C of the plain bytes
+  std::uint64_t offset = 0;      // in the file
+  Bytes payload;
+  static void fields(auto& field, auto& m) {
+    field(m.coding, m.tag, m.plain_size, m.crc, m.offset, m.payload);
+  }
+  // Bytes before the payload, the kind included.
+  static constexpr std::size_t kHeaderSize = 1 + 1 + 4 + 4 + 4 + 8;
+};
+
+enum class RangeStatus : std::uint8_t {
+  kRead,
+  kGone,  // the file is not there any more (trap 17)
+};
+
+// Ends the answer to Read.
+struct RangeEnd {
+  static constexpr auto kKind = FrameKind::kRangeEnd;
+  std::uint32_t tag = 0;
+  RangeStatus status = RangeStatus::kRead;
+  std::uint32_t length = 0;             // bytes really read, at most those asked for
+  std::uint32_t checksum_failures = 0;  // pages whose checksum is wrong and stays so
+  std::uint32_t first_bad_block = 0;    // within the relation
+  static void fields(auto& field, auto& m) {
+    field(m.tag, m.status, m.length, m.checksum_failures, m.first_bad_block);
+  }
+};
+
+// Answers Compare: bit n (least significant first) is set where chunk n differs.
+struct Digest {
+  static constexpr auto kKind = FrameKind::kDigest;
+  std::uint32_t tag = 0;
+  RangeStatus status = RangeStatus::kRead;
+  std::uint64_t file_size = 0;
+  Bytes differs;
+  static void fields(auto& field, auto& m) { field(m.tag, m.status, m.file_size, m.differs); }
+};
+
+// Answers PageHashes: kPageHashSize bytes a page, little-endian.
+struct PageDigest {
+  static constexpr auto kKind = FrameKind::kPageDigest;
+  std::uint32_t tag = 0;
+  RangeStatus status = RangeStatus::kRead;
+  std::uint32_t length = 0;  // bytes read
+  Bytes hashes;
+  static void fields(auto& field, auto& m) { field(m.tag, m.status, m.length, m.hashes); }
+};
+
+// Answers Heartbeat, and comes unasked on the control connection whenever one of
+// its fields other than the counters changes.
+struct Status {
+  static constexpr auto kKind = FrameKind::kStatus;
+  std::int64_t id = 0;  // 0 until the worker has taken one; negative on a standby
+  State state = State::kRunning;
+  Phase phase = Phase::kPreparing;
+  std::uint8_t handed_over = 0;  // the permanent slot is there
+  Lsn start_lsn = 0;             // valid from kCopying on
+  std::uint32_t start_timeline = 0;
+  std::uint64_t checksum_failures = 0;
+  std::uint64_t wal_retained = 0;  // bytes held back by the slot
+  std::uint64_t max_rate = 0;      // bytes per second, 0: no limit
+  Text error;                      // why it failed or was cancelled
+  static void fields(auto& field, auto& m) {
+    field(m.id, m.state, m.phase, m.handed_over, m.start_lsn, m.start_timeline,
+          m.checksum_failures, m.wal_retained, m.max_rate, m.error);
+  }
+};
+
+// Answers End.
+struct Label {
+  static constexpr auto kKind = FrameKind::kLabel;
+  Lsn start_lsn = 0;
+  std::uint32_t start_timeline = 0;
+  Lsn stop_lsn = 0;
+  std::uint32_t stop_timeline = 0;
+  Text new_tablespaces;  // created while copying, not mapped (trap 34): a path a line
+  LongText backup_label;  // to be written byte for byte (trap 10)
+  static void fields(auto& field, auto& m) {
+    field(m.start_lsn, m.start_timeline, m.stop_lsn, m.stop_timeline, m.new_tablespaces,
+          m.backup_label);
+  }
+};
+
+// Takes the next entry off `rest`. False at the end; on malformed bytes false with
+// `rest` not empty.
+inline bool next_entry(Bytes& rest, Entry& entry) {
+  if (rest.empty()) return false;
+  Reader reader(rest);
+  Bytes after;
+  Entry::fields(reader, entry);
+  reader(after);
+  if (!reader.good()) return false;
+  rest = after;
+  return true;
+}
+
+}  // namespace protocol

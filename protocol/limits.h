@@ -1,0 +1,51 @@
+// limits.h: every number that both sides must agree on, with its reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace protocol {
+
+// A chunk is the unit of planning, hashing and retry: whole pages, one file.
+inline constexpr std::uint32_t kChunkSize = 1024 * 1024;
+
+// Plain bytes in one data frame. Four frames make a chunk; a frame fits a
+// second-level cache, so that checking and copying it touch memory once.
+inline constexpr std::uint32_t kFramePlainMax = 256 * 1024;
+
+// A compressed frame is only sent when it is smaller than the plain bytes, so
+// kFramePlainMax bounds the payload too. Lists and labels keep to the same.
+inline constexpr std::uint32_t kFrameMax = kFramePlainMax + 1024;
+
+// A request: a path, a few numbers, or the hashes of the chunks of one file
+// range (16 bytes each). Small, so that requests always fit the socket buffers
+// and the two directions can never wait for each other.
+inline constexpr std::uint32_t kRequestMax = 16 * 1024;
+
+// PostgreSQL's MAXPGPATH, terminating zero included.
+inline constexpr std::uint32_t kPathMax = 1024;
+
+// Plain bytes (and bytes of requests) a helper may have asked for on one stream
+// and not yet received. Bounds the memory of both sides.
+inline constexpr std::uint32_t kOutstandingPlainMax = 2 * 1024 * 1024;
+inline constexpr std::uint32_t kOutstandingRequestMax = 8 * 1024;
+
+// Streams of one clone, the control connection not counted.
+inline constexpr std::uint16_t kStreamsMax = 64;
+
+// NAMEDATALEN with its zero: targets and slots.
+inline constexpr std::uint32_t kNameMax = 64;
+
+// Free texts that travel: labels (PostgreSQL's MAXPGPATH), paths shown to
+// people, error texts.
+inline constexpr std::uint32_t kTextMax = 1024;
+
+inline constexpr std::size_t kTokenSize = 16;
+inline constexpr std::size_t kChunkHashSize = 16;  // XXH3-128
+inline constexpr std::size_t kPageHashSize = 8;    // XXH3-64
+
+// The helper's heartbeat on the control connection; the donor's lease is
+// measured from the last one.
+inline constexpr int kHeartbeatIntervalMs = 5000;
+
+}  // namespace protocol

@@ -1,0 +1,156 @@
+// request.h: what a helper asks of a donor. One request is one CopyData message.
+// The grammar with a worked example is in docs/protocol.md.
+//
+// The first request on a connection is Hello. On the control connection (role 0)
+// Begin, List, Heartbeat, End, AckLabel and Outcome may follow; on a stream (role
+// 1 .. kStreamsMax) Read, Compare and PageHashes. pg_control is read by Read on
+// any stream, after all other files and before End (traps 13 and 14).
+#pragma once
+
+#include "limits.h"
+#include "phase.h"
+#include "wire.h"
+
+namespace protocol {
+
+enum class RequestKind : std::uint8_t {
+  kHello = 1,
+  kBegin,
+  kList,
+  kRead,
+  kCompare,
+  kPageHashes,
+  kHeartbeat,
+  kPauseAck,
+  kEnd,
+  kAckLabel,
+  kOutcome,
+};
+
+using Token = std::array<std::byte, kTokenSize>;
+using Lsn = std::uint64_t;  // byte position in the WAL, PostgreSQL's XLogRecPtr
+
+enum class Compression : std::uint8_t { kNone, kZstd };
+
+struct Hello {
+  static constexpr auto kKind = RequestKind::kHello;
+  std::uint16_t protocol_version = 0;
+  std::uint16_t role = 0;  // 0: control; 1 .. kStreamsMax: number of the stream
+  Token token{};           // all zero on the control connection of a new clone
+  std::int32_t backend_pid = 0;  // PQbackendPID(): a pooler in between shows here
+  Text helper_version;
+  static void fields(auto& field, auto& m) {
+    field(m.protocol_version, m.role, m.token, m.backend_pid, m.helper_version);
+  }
+};
+
+struct Begin {
+  static constexpr auto kKind = RequestKind::kBegin;
+  Text target;       // --name
+  Text destination;  // host and directory, for people
+  Text slot_name;    // empty: no permanent slot is made
+  Text label;        // for backup_label
+  std::uint8_t slot_given = 0;       // by -S: it exists and is never dropped
+  std::uint8_t fast_checkpoint = 1;
+  std::uint8_t verify_checksums = 1;
+  std::uint8_t advance_slot = 1;     // 0 with -X none
+  Compression compression = Compression::kNone;
+  std::int8_t compression_level = 0;
+  std::uint16_t streams = 1;
+  std::uint64_t max_rate = 0;        // bytes per second on the wire, 0: no limit
+  static void fields(auto& field, auto& m) {
+    field(m.target, m.destination, m.slot_name, m.label, m.slot_given, m.fast_checkpoint,
+          m.verify_checksums, m.advance_slot, m.compression, m.compression_level, m.streams,
+          m.max_rate);
+  }
+};
+
+// Asks for the whole list of files; answered by Entries frames and one ListEnd.
+struct List {
+  static constexpr auto kKind = RequestKind::kList;
+  static void fields(auto&, auto&) {}
+};
+
+// Bytes [offset, offset + length) of one file, answered by Data frames in order
+// and one RangeEnd. A shorter answer means the file ends there now (trap 19).
+struct Read {
+  static constexpr auto kKind = RequestKind::kRead;
+  std::uint32_t tag = 0;  // the helper's own, comes back in each answer
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;  // at most kChunkSize
+  Text path;                 // as it came in the list
+  static void fields(auto& field, auto& m) { field(m.tag, m.offset, m.length, m.path); }
+};
+
+// `hashes` holds one XXH3-128 (canonical form, seeded with the clone's hash
+// seed) per chunk, from `offset` (a multiple of kChunkSize) on. Answered by one
+// Digest frame.
+struct Compare {
+  static constexpr auto kKind = RequestKind::kCompare;
+  std::uint32_t tag = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;  // bytes the hashes stand for, the last chunk may be short
+  Text path;
+  Bytes hashes;
+  static void fields(auto& field, auto& m) {
+    field(m.tag, m.offset, m.length, m.path, m.hashes);
+  }
+};
+
+// The XXH3-64 of each page (8 kB, the last one may be short) of at most one
+// chunk. Answered by one PageDigest frame.
+struct PageHashes {
+  static constexpr auto kKind = RequestKind::kPageHashes;
+  std::uint32_t tag = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+  Text path;
+  static void fields(auto& field, auto& m) { field(m.tag, m.offset, m.length, m.path); }
+};
+
+// Keeps the lease; every kHeartbeatIntervalMs and at each change of phase.
+// Answered by a Status frame.
+struct Heartbeat {
+  static constexpr auto kKind = RequestKind::kHeartbeat;
+  Phase phase = Phase::kPreparing;  // of the helper; never goes back
+  Lsn durable_lsn = 0;              // WAL is fsynced up to here, 0: none yet
+  std::uint64_t bytes_done = 0;     // data as it is on disk
+  std::uint64_t bytes_total = 0;
+  std::uint64_t files_done = 0;
+  std::uint64_t files_total = 0;
+  std::uint16_t tablespaces_done = 0;
+  std::uint16_t tablespaces_total = 0;
+  static void fields(auto& field, auto& m) {
+    field(m.phase, m.durable_lsn, m.bytes_done, m.bytes_total, m.files_done, m.files_total,
+          m.tablespaces_done, m.tablespaces_total);
+  }
+};
+
+// The helper has stopped asking because Status said paused.
+struct PauseAck {
+  static constexpr auto kKind = RequestKind::kPauseAck;
+  static void fields(auto&, auto&) {}
+};
+
+// All files are read: stop the backup. Answered, when it has stopped, by Label.
+struct End {
+  static constexpr auto kKind = RequestKind::kEnd;
+  static void fields(auto&, auto&) {}
+};
+
+// Label and WAL are durable at the helper: make the permanent slot. Answered, when
+// it is there, by a Status with handed_over set.
+struct AckLabel {
+  static constexpr auto kKind = RequestKind::kAckLabel;
+  static void fields(auto&, auto&) {}
+};
+
+// How it ended, the last request. Answered by a last Status.
+struct Outcome {
+  static constexpr auto kKind = RequestKind::kOutcome;
+  State state = State::kFailed;  // kCompleted, kFailed or kCancelled
+  Text error;                    // empty when completed
+  static void fields(auto& field, auto& m) { field(m.state, m.error); }
+};
+
+}  // namespace protocol

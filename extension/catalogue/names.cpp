@@ -48,20 +48,6 @@ std::string_view take_until(std::string_view& text, char separator) {
 
 }  // namespace
 
-bool is_clean_path(std::string_view path) {
-  if (path.empty() || path.size() > 1023) return false;
-  if (std::any_of(path.begin(), path.end(),
-                  [](char letter) { return static_cast<unsigned char>(letter) < 0x20; }))
-    return false;
-  while (true) {
-    auto at = path.find('/');
-    auto name = path.substr(0, at);
-    if (name.empty() || name == "."sv || name == ".."sv) return false;
-    if (at == std::string_view::npos) return true;
-    path.remove_prefix(at + 1);
-  }
-}
-
 Place place_of(std::string_view path, std::string_view version_directory) {
   if (path.empty()) return Place::kTop;
   if (contains(kContentLeftOut, path)) return Place::kContentLeftOut;

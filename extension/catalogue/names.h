@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "protocol/path.h"
+
 namespace catalogue {
 
-// Relative, at most 1023 bytes, '/' between names; no empty name, ".", "..", zero
-// or control byte.
-bool is_clean_path(std::string_view path);
+using protocol::is_clean_path;
 
 enum class Place : std::uint8_t {
   kOther,           // any directory without rules of its own

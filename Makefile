@@ -1,0 +1,98 @@
+# Makefile: the front door. The server side is built by extension/extension.mk (PGXS), the
+# program on the standby host by helper/helper.mk; everything made lies below build/.
+#
+#   make                     build both            make test         all tests, on a staged copy
+#   make install             install both          make unit-test    the C++ tests alone
+#   make installcheck        test what is installed, on a running server
+#   make demo                a clone, from nothing to streaming, in about a minute
+#   make bench               measured against pg_basebackup
+#   make clean, make dist
+#
+# PG_CONFIG chooses the PostgreSQL to build for, BINDIR where the program is installed
+# (default: beside pg_basebackup), CXX the compiler; WERROR= lets warnings pass.
+
+top := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+export top
+
+PG_CONFIG ?= pg_config
+export PG_CONFIG
+PG_MAJOR := $(shell $(PG_CONFIG) --version 2>/dev/null | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+VERSION := $(shell sed -n 's/.*kVersion\[\] = "\(.*\)".*/\1/p' $(top)/protocol/version.h)
+
+BUILD ?= $(top)/build
+STAGE ?= $(BUILD)/stage-$(PG_MAJOR)
+
+# A checkout is for developers, who want to hear of warnings; a released archive is not.
+WERROR ?= $(if $(wildcard $(top)/.git),-Werror)
+export WERROR
+
+BINDIR ?= $(shell $(PG_CONFIG) --bindir)
+
+.PHONY: all extension helper install install-extension install-helper uninstall installcheck \
+        stage test unit-test regress tap check-boundaries demo bench dist clean
+
+all: extension helper
+
+include $(top)/helper/helper.mk
+
+EXTENSION_BUILD = $(BUILD)/pg$(PG_MAJOR)
+EXTENSION_MAKE = mkdir -p $(EXTENSION_BUILD) && \
+  $(MAKE) --no-print-directory -C $(EXTENSION_BUILD) -f $(top)/extension/extension.mk \
+          VPATH=$(top) PG_CONFIG=$(PG_CONFIG) VERSION=$(VERSION)
+
+extension:
+	@test -n "$(PG_MAJOR)" || { echo "no pg_config found: run ci/packages, or say where with PG_CONFIG=..." >&2; exit 1; }
+	@$(EXTENSION_MAKE) all
+
+install: install-extension install-helper
+
+install-extension: extension
+	@$(EXTENSION_MAKE) install
+
+install-helper: helper
+	mkdir -p '$(DESTDIR)$(BINDIR)'
+	install -m 755 $(HELPER) '$(DESTDIR)$(BINDIR)/pg_standby_clone'
+
+uninstall:
+	@$(EXTENSION_MAKE) uninstall
+	rm -f '$(DESTDIR)$(BINDIR)/pg_standby_clone'
+
+# A copy of the PostgreSQL installation with our files in it: tests never touch the
+# system's, and need no rights there.
+stage: all
+	@PG_CONFIG=$(PG_CONFIG) $(top)/ci/make-stage $(STAGE)
+	@$(MAKE) --no-print-directory install DESTDIR=$(STAGE) BINDIR=$(shell $(PG_CONFIG) --bindir) >$(STAGE)/install.log
+
+test:
+	@$(top)/ci/packages
+	@$(MAKE) --no-print-directory unit-test stage
+	@$(top)/ci/run-tests regress tap
+
+regress tap: stage
+	@$(top)/ci/run-tests $@
+
+installcheck:
+	@INSTALLED=1 $(top)/ci/run-tests installcheck
+
+check-boundaries:
+	@$(top)/ci/check-boundaries
+
+demo:
+	@$(top)/ci/packages
+	@$(MAKE) --no-print-directory stage
+	@$(top)/demo/run
+
+bench:
+	@$(top)/ci/packages
+	@$(MAKE) --no-print-directory stage
+	@$(top)/bench/run $(BENCH_OPTIONS)
+
+dist:
+	@mkdir -p $(BUILD)
+	git -C $(top) archive --format=zip --prefix=pg_standby_clone-$(VERSION)/ \
+	    -o $(BUILD)/pg_standby_clone-$(VERSION).zip HEAD
+
+clean:
+	rm -rf $(BUILD)
+
+export BUILD STAGE PG_MAJOR VERSION HELPER

@@ -1,0 +1,33 @@
+# extension.mk: the server side, by PGXS, run in build/pgMAJOR with VPATH at the top of
+# the sources (the top Makefile does so).
+
+MODULE_big = pg_standby_clone
+EXTENSION = extension/pg_standby_clone
+DATA = $(patsubst $(VPATH)/%,%,$(wildcard $(VPATH)/sql/pg_standby_clone--*.sql))
+
+SOURCES := $(patsubst $(VPATH)/%,%,$(filter-out %_test.cpp,\
+             $(shell find $(VPATH)/extension -name '*.cpp' | sort)))
+OBJS = $(SOURCES:.cpp=.o)
+
+# With JIT enabled PGXS compiles each object again with clang and without our flags.
+override with_llvm := no
+SHLIB_LINK += -lstdc++ -lzstd
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# No C++ exceptions: an ereport(ERROR) jumps over frames and must find no destructor
+# and no handler. The server's headers use `register` and unused parameters, so they
+# are system headers to us.
+OUR_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register $(WERROR)
+ifneq (,$(findstring clang,$(CXX)))
+OUR_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+endif
+SERVER_INCLUDE := $(shell $(PG_CONFIG) --includedir-server)
+
+$(OBJS): %.o: $(VPATH)/%.cpp $(VPATH)/extension/extension.mk
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS_SL) $(CXXFLAGS_SL_MODULE) -isystem $(SERVER_INCLUDE) \
+	    $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJS:.o=.d)

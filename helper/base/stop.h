@@ -1,0 +1,31 @@
+// stop.h: the request to stop, seen by every thread within a second.
+#pragma once
+
+#include <atomic>
+
+#include "helper/base/unique_fd.h"
+
+namespace standby_clone {
+
+class StopSource {
+ public:
+  StopSource();
+
+  // Safe in a signal handler and from any thread.
+  void request() noexcept;
+  bool requested() const noexcept { return requested_.load(std::memory_order_acquire); }
+
+  // Becomes readable with the request and stays so: for poll().
+  int fd() const noexcept { return event_.get(); }
+
+ private:
+  std::atomic<bool> requested_{false};
+  UniqueFd event_;
+};
+
+// Waits until `fd` is ready for `events` (poll's), the stop is requested, or the time is
+// over. Returns the events that occurred on `fd`, 0 for none. A negative fd waits for
+// the rest only.
+short wait_for(int fd, short events, int timeout_ms, const StopSource& stop);
+
+}  // namespace standby_clone

@@ -1,0 +1,139 @@
+// connection.h: one connection to the donor. The only room that knows libpq. A
+// connection belongs to one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "helper/base/failure.h"
+#include "helper/base/stop.h"
+#include "protocol/frame.h"
+
+struct pg_conn;
+struct pg_result;
+
+namespace standby_clone {
+
+// What the user said about the donor.
+struct Donor {
+  std::string connection;  // conninfo, URI, or a database's name
+  std::string host, port, user;
+  bool never_ask_password = false;
+  bool ask_password = false;
+};
+
+// Where the first connection ended up; all others go there too, whatever a multi-host
+// string or a name server would choose next.
+struct Address {
+  std::string host, hostaddr, port;
+  std::string password;  // as it was given at the prompt; empty: none was
+};
+
+// One CopyData message, as libpq hands it over.
+class Message {
+ public:
+  Message() = default;
+  Message(char* data, std::size_t size) : data_(data), size_(size) {}
+  protocol::Bytes bytes() const {
+    return {reinterpret_cast<const std::byte*>(data_.get()), size_};
+  }
+  const char* text() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(char* data) const;
+  };
+  std::unique_ptr<char, Free> data_;
+  std::size_t size_ = 0;
+};
+
+// Rows of a query's answer, as texts; NULL is nullopt.
+using Rows = std::vector<std::vector<std::optional<std::string>>>;
+
+enum class Purpose { kDatabase, kReplication };
+
+class Connection {
+ public:
+  // Fails with kConnection; the hint says what to add to pg_hba.conf where that is
+  // missing. Without an address the user's words decide, and a password may be asked
+  // for on the terminal.
+  Connection(const Donor& donor, Purpose purpose, const Address* address, const StopSource& stop);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  Address address() const;
+  int server_version() const;  // 150018
+  int backend_pid() const;
+  std::string database() const;
+
+  // Runs one statement by the simple protocol. `kind` is the kind of failure when the
+  // server refuses it.
+  Rows query(const std::string& statement, Kind kind);
+
+  // Runs a statement that must lead into CopyBoth.
+  void start_copy_both(const std::string& statement, Kind kind);
+
+  // --- within CopyBoth ---
+
+  // Queues a message and sends what goes. Never waits.
+  void send(protocol::Bytes message);
+  template <class Request>
+  void send_request(const Request& request) {
+    std::byte buffer[protocol::kRequestMax];
+    std::size_t size = protocol::encode(std::span(buffer), request);
+    if (size == 0) fail(Kind::kInternal, "a request does not fit its buffer");
+    send({buffer, size});
+  }
+
+  // The next message if one has come whole. Nothing: wait() and try again. The donor's
+  // end of the copy is kDonorFailed or kLostDonor with its reason, unless may_end.
+  std::optional<Message> receive();
+  // True once the server has ended its side of the copy in order (a timeline's end).
+  bool copy_ended() const { return copy_ended_; }
+
+  // Waits for bytes from the server, for room for queued output, for the stop, at most
+  // timeout_ms. True if something came.
+  bool wait(int timeout_ms);
+
+  // Ends the copy from our side, so that the server's procedure returns.
+  void end_copy();
+  // After an ended copy: the rows the server sends next, until it is ready.
+  Rows finish_copy(Kind kind);
+
+  // What the standby's primary_conninfo says: the user's own options, without those
+  // libpq fills in, database, replication and (unless `with_password`) password.
+  std::string standby_conninfo(const std::string& application_name, bool with_password,
+                               bool with_database) const;
+
+ private:
+  void connect(const Donor& donor, Purpose purpose, const Address* address);
+  bool finish_connecting();
+  std::unique_ptr<pg_result, void (*)(pg_result*)> next_result(Kind kind);
+  [[noreturn]] void fail_connecting(Purpose purpose) const;
+  [[noreturn]] void fail_lost(const std::string& what) const;
+  void flush();
+
+  pg_conn* connection_ = nullptr;
+  const StopSource& stop_;
+  std::string password_;
+  bool user_gave_database_ = false;
+  bool copy_ended_ = false;
+  bool output_pending_ = false;
+};
+
+// The kind of failure behind an SQLSTATE: lost, corrupted, or `otherwise`.
+Kind kind_of_sqlstate(const std::string& sqlstate, Kind otherwise);
+
+// Ready-made pg_hba.conf lines if `message` is the server's "no pg_hba.conf entry";
+// empty if not.
+std::string hba_lines(const std::string& message, const std::string& database);
+
+// "key='value'" as conninfo strings want it.
+std::string quote_conninfo(const std::string& value);
+
+}  // namespace standby_clone

@@ -1,0 +1,41 @@
+// output_file.h: one file being written, by one or many streams.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "helper/base/unique_fd.h"
+
+namespace standby_clone {
+
+class OutputFile {
+ public:
+  // Makes a new file (it must not exist) of mode 0600, with room for `size` bytes. Failures are
+  // kDisk or kTargetRefused and name the file.
+  OutputFile(int directory, std::string path, std::string shown_path, std::uint64_t size);
+
+  // Writes at `offset`. Threads may write disjoint ranges at once. Large files go past the
+  // page cache where address, offset and size are multiples of kDirectAlignment; the rest, and
+  // file systems that cannot, through it.
+  void write(std::uint64_t offset, std::span<const std::byte> bytes);
+
+  // One thread, after all writes: cuts the file to `length`, gives it its mode, starts its
+  // way to the disk. Nothing is durable before Target::sync_all().
+  void finish(std::uint64_t length, unsigned mode);
+
+  const std::string& path() const { return path_; }
+
+ private:
+  void write_all(int fd, std::uint64_t offset, std::span<const std::byte> bytes);
+
+  std::string path_;        // relative to the directory
+  std::string shown_path_;  // for people
+  std::uint64_t size_;
+  UniqueFd buffered_;
+  UniqueFd direct_;  // not open where O_DIRECT does not help or work
+  std::atomic<bool> direct_works_{false};
+};
+
+}  // namespace standby_clone

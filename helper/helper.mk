@@ -1,0 +1,48 @@
+# helper.mk: the program on the standby host, and the unit tests. No server include path
+# here: the helper cannot see postgres.h even by accident.
+#
+# VARIANT=asan and VARIANT=tsan build the same with sanitizers, beside each other.
+
+VARIANT ?=
+HELPER_BUILD := $(BUILD)/helper$(if $(VARIANT),-$(VARIANT))
+HELPER := $(HELPER_BUILD)/pg_standby_clone
+UNIT_TESTS := $(HELPER_BUILD)/unit_tests
+
+HELPER_SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HELPER_SANITIZE_tsan := -fsanitize=thread -fno-omit-frame-pointer
+HELPER_SANITIZE := $(HELPER_SANITIZE_$(VARIANT))
+
+PKG_CONFIG ?= pkg-config
+HELPER_INCLUDES := -I$(top) $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null || echo -I`$(PG_CONFIG) --includedir`)
+HELPER_CXXFLAGS ?= -O2 -g
+HELPER_OUR_CXXFLAGS := -std=c++20 -Wall -Wextra $(WERROR) -pthread $(HELPER_SANITIZE)
+HELPER_LIBS := -lpq -lzstd -lfmt -lcrypto -pthread
+
+HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -name '*.cpp' | sort))
+HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp
+HELPER_ROOMS := $(filter-out %_test.cpp helper/main.cpp,$(HELPER_SOURCES))
+HELPER_MAIN := $(filter helper/main.cpp,$(HELPER_SOURCES))
+
+helper_objects = $(patsubst %.cpp,$(HELPER_BUILD)/%.o,$(1))
+ROOM_OBJECTS := $(call helper_objects,$(HELPER_ROOMS))
+MAIN_OBJECTS := $(call helper_objects,$(HELPER_MAIN))
+TEST_OBJECTS := $(call helper_objects,$(HELPER_TESTS) extension/catalogue/names.cpp)
+
+helper: $(HELPER)
+
+$(HELPER): $(MAIN_OBJECTS) $(ROOM_OBJECTS)
+	$(CXX) $(HELPER_CXXFLAGS) $(HELPER_SANITIZE) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+
+$(UNIT_TESTS): $(TEST_OBJECTS) $(ROOM_OBJECTS)
+	$(CXX) $(HELPER_CXXFLAGS) $(HELPER_SANITIZE) $(LDFLAGS) -o $@ $^ -lgtest -lgtest_main $(HELPER_LIBS)
+
+$(HELPER_BUILD)/%.o: $(top)/%.cpp $(top)/helper/helper.mk
+	@mkdir -p $(@D)
+	$(CXX) $(HELPER_CXXFLAGS) $(HELPER_OUR_CXXFLAGS) $(HELPER_INCLUDES) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+build-unit-tests: $(UNIT_TESTS)
+unit-test: $(UNIT_TESTS)
+	$(UNIT_TESTS) --gtest_brief=1
+
+.PHONY: build-unit-tests
+-include $(ROOM_OBJECTS:.o=.d) $(MAIN_OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d)

@@ -1,0 +1,323 @@
+// options.cpp: the command line by CLI11. What pg_basebackup has and we do not gets a
+// line that says so.
+#include "helper/options/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdio>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "helper/base/failure.h"
+#include "protocol/limits.h"
+#include "protocol/version.h"
+
+namespace standby_clone {
+namespace {
+
+constexpr char kConnectionGroup[] = "Connection";
+constexpr char kTargetGroup[] = "Target";
+constexpr char kStandbyGroup[] = "Standby";
+constexpr char kCopyGroup[] = "Copy";
+constexpr char kOutputGroup[] = "Output";
+
+struct Raw {
+  std::string checkpoint = "fast", rate, compress = "none", wal_method = "stream", format = "plain";
+  std::string manifest_checksums = "CRC32C", slot, target;
+  std::vector<std::string> mappings;
+  bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
+  bool recovery_conf = false;
+};
+
+std::string host_name() {
+  char name[256] = "";
+  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "standby";
+  return name;
+}
+
+void set_compression(const std::string& text, Options& options) {
+  if (text == "none") return;
+  auto colon = text.find(':');
+  std::string method = text.substr(0, colon);
+  if (method != "zstd")
+    fail(Kind::kUsage, fmt::format("unknown compression \"{}\"", text),
+         "Use --compress=none or --compress=zstd[:LEVEL].");
+  int level = 1;
+  if (colon != std::string::npos) {
+    std::string digits = text.substr(colon + 1);
+    auto result = std::from_chars(digits.data(), digits.data() + digits.size(), level);
+    if (result.ec != std::errc{} || result.ptr != digits.data() + digits.size() || level < 1 ||
+        level > 19)
+      fail(Kind::kUsage, fmt::format("zstd has no level \"{}\"", digits),
+           "Levels go from 1 to 19.");
+  }
+  options.compression = protocol::Compression::kZstd;
+  options.compression_level = static_cast<std::int8_t>(level);
+}
+
+ManifestChecksums manifest_checksums_of(const std::string& text) {
+  constexpr std::pair<const char*, ManifestChecksums> kNames[] = {
+      {"NONE", ManifestChecksums::kNone},     {"CRC32C", ManifestChecksums::kCrc32c},
+      {"SHA224", ManifestChecksums::kSha224}, {"SHA256", ManifestChecksums::kSha256},
+      {"SHA384", ManifestChecksums::kSha384}, {"SHA512", ManifestChecksums::kSha512}};
+  std::string upper = text;
+  std::transform(upper.begin(), upper.end(), upper.begin(), ::toupper);
+  for (auto& [name, value] : kNames)
+    if (upper == name) return value;
+  fail(Kind::kUsage, fmt::format("unknown manifest checksum algorithm \"{}\"", text),
+       "Use NONE, CRC32C, SHA224, SHA256, SHA384 or SHA512.");
+}
+
+void refuse_what_we_do_not(const Raw& raw) {
+  if (!raw.target.empty())
+    fail(Kind::kUsage, "a clone is always written where the program runs: there is no --target",
+         "Run pg_standby_clone on the standby host, or use pg_basebackup --target.");
+  if (raw.format == "t" || raw.format == "tar")
+    fail(Kind::kUsage, "a clone is a data directory: there is no tar format",
+         "Leave --format out, or use pg_basebackup -F t for a backup.");
+  if (raw.format != "p" && raw.format != "plain")
+    fail(Kind::kUsage, fmt::format("unknown format \"{}\"", raw.format), "Leave --format out.");
+  if (raw.wal_method == "fetch")
+    fail(Kind::kUsage, "WAL is streamed while files are copied: there is no --wal-method=fetch",
+         "Leave --wal-method out.");
+  if (raw.wal_method != "stream" && raw.wal_method != "none")
+    fail(Kind::kUsage, fmt::format("unknown WAL method \"{}\"", raw.wal_method),
+         "Use --wal-method=stream or --wal-method=none.");
+}
+
+std::string absolute(const std::string& path, const char* option) {
+  if (path.empty())
+    fail(Kind::kUsage, fmt::format("{} is empty", option), "Name a directory.");
+  if (path.front() == '/') return path;
+  char* here = getcwd(nullptr, 0);
+  if (here == nullptr) fail_on_disk("find the current directory for", path, errno);
+  std::string whole = std::string(here) + "/" + path;
+  std::free(here);
+  return whole;
+}
+
+void strip_slashes(std::string& path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+}
+
+void check_and_fill(const Raw& raw, Options& options) {
+  refuse_what_we_do_not(raw);
+  options.data_directory = absolute(options.data_directory, "--pgdata");
+  strip_slashes(options.data_directory);
+  if (!options.wal_directory.empty()) {
+    strip_slashes(options.wal_directory);
+    if (options.wal_directory.front() != '/')
+      fail(Kind::kUsage,
+           fmt::format("WAL directory \"{}\" is not an absolute path", options.wal_directory),
+           "Give --waldir from the root on.");
+  }
+  for (const auto& text : raw.mappings) {
+    auto mapping = parse_mapping(text);
+    if (!mapping)
+      fail(Kind::kUsage, fmt::format("\"{}\" is not a tablespace mapping", text),
+           "Write --tablespace-mapping=OLDDIR=NEWDIR with two absolute paths.");
+    strip_slashes(mapping->first);
+    strip_slashes(mapping->second);
+    options.tablespace_mapping.push_back(*mapping);
+  }
+  if (raw.checkpoint != "fast" && raw.checkpoint != "spread")
+    fail(Kind::kUsage, fmt::format("unknown checkpoint mode \"{}\"", raw.checkpoint),
+         "Use --checkpoint=fast or --checkpoint=spread.");
+  options.fast_checkpoint = raw.checkpoint == "fast";
+  if (!raw.rate.empty()) {
+    auto rate = parse_rate(raw.rate);
+    if (!rate)
+      fail(Kind::kUsage, fmt::format("\"{}\" is not a transfer rate", raw.rate),
+           "Give kilobytes per second, from 32 to 1048576, or a number with suffix k or M.");
+    options.max_rate = *rate;
+  }
+  set_compression(raw.compress, options);
+  options.stream_wal = raw.wal_method == "stream";
+  options.manifest_checksums = manifest_checksums_of(raw.manifest_checksums);
+  options.write_manifest = !raw.no_manifest;
+  options.verify_checksums = !raw.no_verify;
+  options.sync = !raw.no_sync;
+  if (options.jobs < 1 || options.jobs > protocol::kStreamsMax)
+    fail(Kind::kUsage, fmt::format("{} streams are not possible", options.jobs),
+         fmt::format("Use --jobs from 1 to {}.", protocol::kStreamsMax));
+  if (options.name.empty()) options.name = host_name().substr(0, 63);
+  if (options.name.size() > 63)
+    fail(Kind::kUsage, fmt::format("the name \"{}\" is longer than 63 bytes", options.name),
+         "Give a shorter --name.");
+  if (raw.no_slot && !raw.slot.empty())
+    fail(Kind::kUsage, "--no-slot and --slot contradict each other", "Give one of them.");
+  options.slot_given = !raw.slot.empty();
+  if (!raw.no_slot) options.slot = options.slot_given ? raw.slot : slot_name_of(options.name);
+  if (options.label.empty()) options.label = "pg_standby_clone " + options.name;
+  if (options.label.size() >= protocol::kTextMax || options.label.find('\n') != std::string::npos)
+    fail(Kind::kUsage, "the label is too long or has more than one line", "Give a shorter --label.");
+  if (options.never_ask_password && options.ask_password)
+    fail(Kind::kUsage, "--no-password and --password contradict each other", "Give one of them.");
+}
+
+// "clone" may be said or left out.
+std::vector<std::string> arguments_of(int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments.front() == "clone") arguments.erase(arguments.begin());
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  return arguments;
+}
+
+class Help : public CLI::Formatter {
+ public:
+  Help() { column_width(34); }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
+  }
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "\nUsage:\n  pg_standby_clone [clone] -D DIR [-d CONNINFO | -h HOST -p PORT -U USER] "
+           "[OPTION]...\n";
+  }
+};
+
+}  // namespace
+
+std::string slot_name_of(const std::string& name) {
+  std::string slot = name.substr(0, 63);
+  for (char& letter : slot) {
+    auto lower = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    bool is_allowed = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9');
+    letter = is_allowed ? lower : '_';
+  }
+  return slot;
+}
+
+std::optional<std::uint64_t> parse_rate(const std::string& text) {
+  double number = 0;
+  std::size_t used = 0;
+  try {
+    number = std::stod(text, &used);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+  std::string suffix = text.substr(used);
+  double kilobytes = suffix == "M" ? number * 1024 : number;
+  if (!suffix.empty() && suffix != "k" && suffix != "M") return std::nullopt;
+  if (!(kilobytes >= 32 && kilobytes <= 1048576)) return std::nullopt;
+  return static_cast<std::uint64_t>(kilobytes * 1024);
+}
+
+std::optional<std::pair<std::string, std::string>> parse_mapping(const std::string& text) {
+  std::string sides[2];
+  int side = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '\\' && at + 1 < text.size() && text[at + 1] == '=')
+      sides[side] += text[++at];
+    else if (text[at] == '=' && side == 1)
+      return std::nullopt;
+    else if (text[at] == '=')
+      side = 1;
+    else
+      sides[side] += text[at];
+  }
+  if (sides[0].empty() || sides[1].empty()) return std::nullopt;
+  if (sides[0].front() != '/' || sides[1].front() != '/') return std::nullopt;
+  return std::pair{sides[0], sides[1]};
+}
+
+Parsed parse_options(int argc, const char* const* argv) {
+  Options options;
+  Raw raw;
+  CLI::App app{"pg_standby_clone makes a streaming standby of a running PostgreSQL server.",
+               "pg_standby_clone"};
+  app.formatter(std::make_shared<Help>());
+  app.set_help_flag();
+  bool help = false, version = false;
+
+  app.add_option("-D,--pgdata", options.data_directory, "directory to make the standby in")
+      ->type_name("DIR")->group(kTargetGroup);
+  app.add_option("-T,--tablespace-mapping", raw.mappings,
+                 "put the tablespace in OLDDIR into NEWDIR")
+      ->type_name("OLDDIR=NEWDIR")->group(kTargetGroup)->allow_extra_args(false);
+  app.add_option("--waldir", options.wal_directory, "directory for the WAL")
+      ->type_name("DIR")->group(kTargetGroup);
+  app.add_flag("-N,--no-sync", raw.no_sync, "do not wait until all is safely on disk")
+      ->group(kTargetGroup);
+
+  app.add_option("-d,--dbname", options.connection,
+                 "connection string, or database that holds the extension (postgres)")
+      ->type_name("CONNINFO")->group(kConnectionGroup);
+  app.add_option("-h,--host", options.host, "server's host or socket directory")
+      ->type_name("HOST")->group(kConnectionGroup);
+  app.add_option("-p,--port", options.port, "server's port")
+      ->type_name("PORT")->group(kConnectionGroup);
+  app.add_option("-U,--username", options.user, "role to connect as, with REPLICATION")
+      ->type_name("NAME")->group(kConnectionGroup);
+  app.add_flag("-w,--no-password", options.never_ask_password, "never ask for a password")
+      ->group(kConnectionGroup);
+  app.add_flag("-W,--password", options.ask_password, "ask for a password first")
+      ->group(kConnectionGroup);
+
+  app.add_option("--name", options.name, "name of the standby, and of its slot (host's name)")
+      ->type_name("NAME")->group(kStandbyGroup);
+  app.add_option("-S,--slot", raw.slot, "use this existing slot; it is never dropped")
+      ->type_name("NAME")->group(kStandbyGroup);
+  app.add_flag("--no-slot", raw.no_slot, "make no permanent slot")->group(kStandbyGroup);
+  app.add_flag("--write-password", options.write_password,
+               "keep the password in primary_conninfo, in clear text")->group(kStandbyGroup);
+  app.add_flag("-R,--write-recovery-conf", raw.recovery_conf, "accepted: this is always done")
+      ->group(kStandbyGroup);
+
+  app.add_option("-j,--jobs", options.jobs, "parallel streams (4)")
+      ->type_name("N")->group(kCopyGroup);
+  app.add_option("-Z,--compress", raw.compress, "compression on the wire: none, zstd[:LEVEL] (none)")
+      ->type_name("METHOD")->group(kCopyGroup);
+  app.add_option("-r,--max-rate", raw.rate, "limit of all streams together, in kB/s, or with k or M")
+      ->type_name("RATE")->group(kCopyGroup);
+  app.add_option("-c,--checkpoint", raw.checkpoint, "fast or spread (fast)")
+      ->type_name("MODE")->group(kCopyGroup);
+  app.add_option("-l,--label", options.label, "label of the backup")
+      ->type_name("LABEL")->group(kCopyGroup);
+  app.add_option("-X,--wal-method", raw.wal_method, "WAL of the copy: stream or none (stream)")
+      ->type_name("METHOD")->group(kCopyGroup);
+  app.add_option("-F,--format", raw.format, "accepted: plain is the only one")
+      ->type_name("FORMAT")->group(kCopyGroup);
+  app.add_flag("--no-verify-checksums", raw.no_verify, "do not verify page checksums")
+      ->group(kCopyGroup);
+  app.add_flag("--no-manifest", raw.no_manifest, "write no backup_manifest")->group(kCopyGroup);
+  app.add_option("--manifest-checksums", raw.manifest_checksums,
+                 "NONE, CRC32C, SHA224, SHA256, SHA384, SHA512 (CRC32C)")
+      ->type_name("NAME")->group(kCopyGroup);
+
+  app.add_flag("-P,--progress", options.progress, "show progress when not on a terminal, too")
+      ->group(kOutputGroup);
+  app.add_flag("-v,--verbose", options.verbose, "say more")->group(kOutputGroup);
+  app.add_flag("--json", options.json, "one JSON object a line on standard output")
+      ->group(kOutputGroup);
+  app.add_flag("-V,--version", version, "show the version, then end")->group(kOutputGroup);
+  app.add_flag("-?,--help", help, "show this help, then end")->group(kOutputGroup);
+  app.add_option("-t,--target", raw.target)->group("");
+
+  try {
+    app.parse(arguments_of(argc, argv));
+    if (help) {
+      std::fputs(app.help().c_str(), stdout);
+      return {std::nullopt, 0};
+    }
+    if (version) {
+      std::printf("pg_standby_clone %s\n", protocol::kVersion);
+      return {std::nullopt, 0};
+    }
+    if (options.data_directory.empty())
+      fail(Kind::kUsage, "no target directory was given", "Name it with --pgdata (-D).");
+    check_and_fill(raw, options);
+  } catch (const CLI::Error& error) {
+    std::fprintf(stderr, "pg_standby_clone: error: %s\n", error.what());
+    std::fputs("pg_standby_clone: hint: Try \"pg_standby_clone --help\".\n", stderr);
+    return {std::nullopt, exit_code(Kind::kUsage)};
+  } catch (const Failure& failure) {
+    std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.message.c_str());
+    std::fprintf(stderr, "pg_standby_clone: hint: %s\n", failure.hint.c_str());
+    return {std::nullopt, exit_code(failure.kind)};
+  }
+  return {std::move(options), 0};
+}
+
+}  // namespace standby_clone

@@ -1,0 +1,72 @@
+// options.h: the command line, as values. Where pg_basebackup has an option, ours has
+// the same letter, long name and meaning.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/request.h"
+
+namespace standby_clone {
+
+enum class ManifestChecksums { kNone, kCrc32c, kSha224, kSha256, kSha384, kSha512 };
+
+struct Options {
+  // Where it goes.
+  std::string data_directory;
+  std::vector<std::pair<std::string, std::string>> tablespace_mapping;  // OLDDIR, NEWDIR
+  std::string wal_directory;  // empty: pg_wal in the data directory
+
+  // Where it comes from.
+  std::string connection;  // -d: conninfo, URI or database name
+  std::string host, port, user;
+  bool never_ask_password = false;
+  bool ask_password = false;
+
+  // What is made.
+  std::string name;   // of the standby: application_name
+  std::string slot;   // empty: none
+  bool slot_given = false;
+  bool stream_wal = true;  // -X stream
+  bool write_password = false;
+  bool write_manifest = true;
+  ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
+
+  // How.
+  std::string label;
+  bool fast_checkpoint = true;
+  std::uint64_t max_rate = 0;  // bytes per second, 0: no limit
+  std::uint16_t jobs = 4;
+  protocol::Compression compression = protocol::Compression::kNone;
+  std::int8_t compression_level = 0;
+  bool verify_checksums = true;
+  bool sync = true;
+
+  // What is shown.
+  bool progress = false;
+  bool verbose = false;
+  bool json = false;
+};
+
+struct Parsed {
+  std::optional<Options> options;
+  int exit_code = 0;  // when there are none: the text is printed already
+};
+
+// Prints help, version or the one error itself.
+Parsed parse_options(int argc, const char* const* argv);
+
+// "NAME becomes a slot name": lower case, every other character '_', at most 63 bytes.
+std::string slot_name_of(const std::string& name);
+
+// pg_basebackup's rate: a number of kB, or with suffix k or M; in bytes per second. Empty if it
+// is none or outside 32 kB .. 1 GB.
+std::optional<std::uint64_t> parse_rate(const std::string& text);
+
+// "OLDDIR=NEWDIR"; a '=' within a name is written "\=".
+std::optional<std::pair<std::string, std::string>> parse_mapping(const std::string& text);
+
+}  // namespace standby_clone

@@ -1,0 +1,92 @@
+// options_test.cpp: the command line a pg_basebackup user types, and what is refused.
+#include "helper/options/options.h"
+
+#include <gtest/gtest.h>
+
+namespace standby_clone {
+namespace {
+
+Parsed parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "pg_standby_clone");
+  return parse_options(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(Options, the_guides_pg_basebackup_command_with_another_name) {
+  auto parsed = parse({"-h", "primary", "-U", "replicator", "-D", "/data", "-R", "-P"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->host, "primary");
+  EXPECT_EQ(parsed.options->user, "replicator");
+  EXPECT_EQ(parsed.options->data_directory, "/data");
+  EXPECT_TRUE(parsed.options->progress);
+  EXPECT_TRUE(parsed.options->fast_checkpoint);
+  EXPECT_FALSE(parsed.options->slot.empty());
+}
+
+TEST(Options, the_word_clone_may_be_said) {
+  auto parsed = parse({"clone", "-D", "/data", "--name", "Stand-By.1", "-j", "7", "-Z", "zstd:3"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->name, "Stand-By.1");
+  EXPECT_EQ(parsed.options->slot, "stand_by_1");
+  EXPECT_EQ(parsed.options->jobs, 7);
+  EXPECT_EQ(parsed.options->compression, protocol::Compression::kZstd);
+  EXPECT_EQ(parsed.options->compression_level, 3);
+}
+
+TEST(Options, a_given_slot_is_taken_as_it_is) {
+  auto parsed = parse({"-D", "/data", "-S", "mine", "--name", "s1"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->slot, "mine");
+  EXPECT_TRUE(parsed.options->slot_given);
+  parsed = parse({"-D", "/data", "--no-slot"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->slot, "");
+}
+
+TEST(Options, what_we_do_not_is_refused_with_exit_code_2) {
+  std::vector<std::vector<const char*>> refused = {
+      {},
+      {"-D", "/d", "-F", "t"},
+      {"-D", "/d", "-X", "fetch"},
+      {"-D", "/d", "-t", "server:/x"},
+      {"-D", "/d", "--nonsense"},
+      {"-D", "/d", "stray"},
+      {"-D", "/d", "-j", "0"},
+      {"-D", "/d", "-j", "65"},
+      {"-D", "/d", "-Z", "zstd:99"},
+      {"-D", "/d", "-Z", "gzip"},
+      {"-D", "/d", "-r", "31"},
+      {"-D", "/d", "-c", "slow"},
+      {"-D", "/d", "-T", "/only"},
+      {"-D", "/d", "-T", "relative=/x"},
+      {"-D", "/d", "--waldir", "relative"},
+      {"-D", "/d", "--no-slot", "-S", "x"},
+      {"-D", "/d", "--manifest-checksums", "MD5"},
+      {"-D", "/d", "--name", "a123456789012345678901234567890123456789012345678901234567890123"}};
+  for (auto& arguments : refused) {
+    testing::internal::CaptureStderr();
+    auto parsed = parse(arguments);
+    std::string text = testing::internal::GetCapturedStderr();
+    EXPECT_FALSE(parsed.options) << testing::PrintToString(arguments);
+    EXPECT_EQ(parsed.exit_code, 2);
+    EXPECT_NE(text.find("hint: "), std::string::npos) << text;
+  }
+}
+
+TEST(Options, rates_as_pg_basebackup_reads_them) {
+  EXPECT_EQ(parse_rate("32"), 32u * 1024);
+  EXPECT_EQ(parse_rate("100k"), 100u * 1024);
+  EXPECT_EQ(parse_rate("1.5M"), 1536u * 1024);
+  EXPECT_EQ(parse_rate("1024M"), 1024u * 1024 * 1024);
+  for (auto text : {"", "x", "31", "1025M", "10G", "10 M", "nan", "-5"})
+    EXPECT_EQ(parse_rate(text), std::nullopt) << text;
+}
+
+TEST(Options, mappings_with_escaped_equal_signs) {
+  EXPECT_EQ(parse_mapping("/a=/b"), (std::pair<std::string, std::string>{"/a", "/b"}));
+  EXPECT_EQ(parse_mapping("/a\\=1=/b"), (std::pair<std::string, std::string>{"/a=1", "/b"}));
+  for (auto text : {"/a", "=/b", "/a=", "/a=/b=/c", "a=/b", "/a=b"})
+    EXPECT_EQ(parse_mapping(text), std::nullopt) << text;
+}
+
+}  // namespace
+}  // namespace standby_clone

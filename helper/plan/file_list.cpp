@@ -1,0 +1,89 @@
+// file_list.cpp: reading the donor's list with the suspicion it deserves.
+#include "helper/plan/file_list.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "helper/base/failure.h"
+#include "protocol/path.h"
+
+namespace standby_clone {
+namespace {
+
+using protocol::EntryKind;
+
+constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 50;
+
+[[noreturn]] void distrust(const std::string& why) {
+  fail(Kind::kCorrupted, "the donor's list of files cannot be trusted: " + why,
+       "Check that both hosts run the same pg_standby_clone.");
+}
+
+bool is_tablespace_path(std::string_view path) {
+  constexpr std::string_view kPrefix = "pg_tblspc/";
+  if (!path.starts_with(kPrefix) || path.size() == kPrefix.size()) return false;
+  return std::all_of(path.begin() + kPrefix.size(), path.end(),
+                     [](char letter) { return letter >= '0' && letter <= '9'; });
+}
+
+}  // namespace
+
+void FileList::add_batch(const protocol::Entries& batch) {
+  protocol::Bytes rest = batch.entries;
+  protocol::Entry entry;
+  while (protocol::next_entry(rest, entry)) add(entry);
+  if (!rest.empty()) distrust("an entry is malformed");
+}
+
+void FileList::add(const protocol::Entry& entry) {
+  ++entry_count_;
+  if (!protocol::is_clean_path(entry.path))
+    distrust(fmt::format("path \"{}\" leaves the directory", entry.path));
+  if (entry.size > kSizeMax) distrust(fmt::format("size of \"{}\"", entry.path));
+  std::string path(entry.path);
+  switch (entry.kind) {
+    case EntryKind::kDirectory:
+    case EntryKind::kInPlaceTablespace:
+      directories.push_back(path);
+      return;
+    case EntryKind::kTablespace:
+      if (!is_tablespace_path(path) || entry.target.empty() || entry.target.front() != '/' ||
+          entry.target.find('\0') != std::string_view::npos)
+        distrust(fmt::format("link \"{}\" to \"{}\"", path, entry.target));
+      tablespaces.push_back({path, std::string(entry.target)});
+      return;
+    case EntryKind::kSkipped:
+      skipped.push_back(path);
+      return;
+    case EntryKind::kControlFile:
+      if (path != "global/pg_control") distrust("pg_control in another place");
+      has_control_file = true;
+      bytes_total += entry.size;
+      return;
+    case EntryKind::kFile:
+    case EntryKind::kRelationFile: {
+      if (path == "global/pg_control") distrust("pg_control as an ordinary file");
+      File file;
+      file.size = entry.size;
+      file.modified = entry.modified;
+      file.path_offset = static_cast<std::uint32_t>(paths_.size());
+      file.path_size = static_cast<std::uint16_t>(path.size());
+      file.mode = entry.mode;
+      file.is_relation = entry.kind == EntryKind::kRelationFile;
+      if (paths_.size() + path.size() > UINT32_MAX) distrust("it is too long");
+      paths_ += path;
+      files.push_back(file);
+      bytes_total += entry.size;
+      return;
+    }
+  }
+  distrust("an entry of unknown kind");
+}
+
+void FileList::check_end(const protocol::ListEnd& end) const {
+  if (end.entry_count != entry_count_)
+    distrust(fmt::format("{} entries announced, {} came", end.entry_count, entry_count_));
+  if (!has_control_file) distrust("pg_control is missing");
+}
+
+}  // namespace standby_clone

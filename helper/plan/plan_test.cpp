@@ -1,0 +1,127 @@
+// plan_test.cpp: the list read with suspicion, and every byte of it planned once.
+#include "helper/plan/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "helper/base/failure.h"
+
+namespace standby_clone {
+namespace {
+
+using protocol::Entry;
+using protocol::EntryKind;
+
+Entry entry(EntryKind kind, std::string_view path, std::uint64_t size = 0,
+            std::string_view target = "") {
+  Entry made;
+  made.kind = kind;
+  made.path = path;
+  made.size = size;
+  made.target = target;
+  made.mode = 0600;
+  return made;
+}
+
+void add(FileList& list, std::initializer_list<Entry> entries, std::size_t cut = 0) {
+  std::vector<std::byte> bytes(64 * 1024);
+  protocol::Writer writer(bytes);
+  for (const Entry& one : entries) Entry::fields(writer, one);
+  list.add_batch({protocol::Bytes(bytes.data(), writer.size() - cut)});
+}
+
+TEST(FileList, keeps_what_the_donor_has) {
+  FileList list;
+  add(list, {entry(EntryKind::kDirectory, "base"), entry(EntryKind::kDirectory, "base/5"),
+             entry(EntryKind::kRelationFile, "base/5/1259", 8192),
+             entry(EntryKind::kFile, "PG_VERSION", 3),
+             entry(EntryKind::kTablespace, "pg_tblspc/16400", 0, "/tbs"),
+             entry(EntryKind::kSkipped, "server.key"),
+             entry(EntryKind::kControlFile, "global/pg_control", 8192)});
+  ASSERT_EQ(list.files.size(), 2u);
+  EXPECT_EQ(list.path(list.files[0]), "base/5/1259");
+  EXPECT_TRUE(list.files[0].is_relation);
+  EXPECT_EQ(list.path(list.files[1]), "PG_VERSION");
+  EXPECT_EQ(list.directories, (std::vector<std::string>{"base", "base/5"}));
+  EXPECT_EQ(list.tablespaces.at(0).target, "/tbs");
+  EXPECT_EQ(list.skipped, (std::vector<std::string>{"server.key"}));
+  EXPECT_EQ(list.bytes_total, 8192u + 3 + 8192);
+  protocol::ListEnd end;
+  end.entry_count = 7;
+  list.check_end(end);
+  end.entry_count = 8;
+  EXPECT_THROW(list.check_end(end), Failure);
+}
+
+TEST(FileList, refuses_what_would_leave_the_target) {
+  const Entry hostile[] = {
+      entry(EntryKind::kFile, "../etc/passwd"), entry(EntryKind::kFile, "/etc/passwd"),
+      entry(EntryKind::kDirectory, "base/../.."), entry(EntryKind::kFile, ""),
+      entry(EntryKind::kTablespace, "base/link", 0, "/etc"),
+      entry(EntryKind::kTablespace, "pg_tblspc/16400/x", 0, "/etc"),
+      entry(EntryKind::kTablespace, "pg_tblspc/16400", 0, "relative"),
+      entry(EntryKind::kTablespace, "pg_tblspc/", 0, "/etc"),
+      entry(EntryKind::kFile, "global/pg_control", 8192),
+      entry(EntryKind::kControlFile, "base/pg_control", 8192),
+      entry(EntryKind::kFile, "huge", ~std::uint64_t{0}),
+      entry(static_cast<EntryKind>(99), "x")};
+  for (const Entry& one : hostile) {
+    FileList list;
+    EXPECT_THROW(add(list, {one}), Failure) << one.path;
+  }
+}
+
+TEST(FileList, refuses_a_cut_batch) {
+  FileList list;
+  EXPECT_THROW(add(list, {entry(EntryKind::kFile, "PG_VERSION", 3)}, 1), Failure);
+}
+
+FileList list_of(std::vector<std::uint64_t> sizes) {
+  FileList list;
+  for (std::size_t index = 0; index < sizes.size(); ++index) {
+    File file;
+    file.size = sizes[index];
+    list.files.push_back(file);
+  }
+  return list;
+}
+
+TEST(Plan, gives_each_byte_once_in_whole_chunks) {
+  constexpr std::uint64_t kMiB = 1024 * 1024;
+  FileList list = list_of({0, 1, 8192, kMiB, kMiB + 1, 16 * kMiB, 16 * kMiB + 8192, 1024 * kMiB, 0});
+  Plan plan(list);
+  std::map<std::uint32_t, std::uint64_t> covered;
+  std::map<std::uint32_t, int> pieces;
+  while (auto piece = plan.next()) {
+    EXPECT_EQ(piece->offset, covered[piece->file]) << "gap or overlap";
+    EXPECT_EQ(piece->offset % protocol::kChunkSize, 0u);
+    EXPECT_LE(piece->length, kPieceSize);
+    covered[piece->file] += piece->length;
+    ++pieces[piece->file];
+  }
+  for (std::uint32_t index = 0; index < list.files.size(); ++index) {
+    EXPECT_EQ(covered[index], list.files[index].size);
+    EXPECT_GE(pieces[index], 1) << "an empty file is a piece too";
+  }
+  EXPECT_EQ(pieces[7], 64);
+  EXPECT_FALSE(plan.next());
+}
+
+TEST(Plan, starts_with_the_largest_file) {
+  FileList list = list_of({5, 70000, 3, 900000});
+  Plan plan(list);
+  std::vector<std::uint32_t> order;
+  while (auto piece = plan.next()) order.push_back(piece->file);
+  EXPECT_EQ(order, (std::vector<std::uint32_t>{3, 1, 0, 2}));
+}
+
+TEST(Plan, of_nothing_is_empty) {
+  FileList list;
+  EXPECT_FALSE(Plan(list).next());
+}
+
+TEST(File, stays_small) { EXPECT_LE(sizeof(File), 48u); }
+
+}  // namespace
+}  // namespace standby_clone

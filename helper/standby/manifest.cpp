@@ -1,0 +1,157 @@
+// manifest.cpp: the manifest's text. Its checksum covers every byte before the last
+// line, so the text is written in order and hashed on the way.
+#include "helper/standby/manifest.h"
+
+#include <ctime>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <openssl/evp.h>
+#include <sstream>
+
+#include "helper/base/failure.h"
+
+namespace standby_clone {
+namespace {
+
+const char* name_of(ManifestChecksums algorithm) {
+  switch (algorithm) {
+    case ManifestChecksums::kNone: return "NONE";
+    case ManifestChecksums::kCrc32c: return "CRC32C";
+    case ManifestChecksums::kSha224: return "SHA224";
+    case ManifestChecksums::kSha256: return "SHA256";
+    case ManifestChecksums::kSha384: return "SHA384";
+    case ManifestChecksums::kSha512: return "SHA512";
+  }
+  return "NONE";
+}
+
+std::string hex_of(std::string_view bytes) {
+  std::string hex;
+  for (unsigned char byte : bytes) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+// As JSON text if it is UTF-8, else in hex, each under its own key.
+std::string path_member(std::string_view path) {
+  try {
+    return "\"Path\": " + nlohmann::json(std::string(path)).dump();
+  } catch (const nlohmann::json::exception&) {
+    return "\"Encoded-Path\": \"" + hex_of(path) + "\"";
+  }
+}
+
+std::string time_text(std::int64_t seconds) {
+  std::time_t time = seconds;
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[64];
+  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S GMT", &parts);
+  return text;
+}
+
+}  // namespace
+
+struct Sha2::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Sha2::Sha2(ManifestChecksums algorithm) : state_(std::make_unique<State>()) {
+  const EVP_MD* method = algorithm == ManifestChecksums::kSha224   ? EVP_sha224()
+                         : algorithm == ManifestChecksums::kSha384 ? EVP_sha384()
+                         : algorithm == ManifestChecksums::kSha512 ? EVP_sha512()
+                                                                   : EVP_sha256();
+  if (state_->context == nullptr || EVP_DigestInit_ex(state_->context, method, nullptr) != 1)
+    fail(Kind::kInternal, "could not start a SHA-2 digest");
+}
+
+Sha2::~Sha2() = default;
+
+void Sha2::add(std::string_view bytes) {
+  if (EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) != 1)
+    fail(Kind::kInternal, "could not compute a SHA-2 digest");
+}
+
+std::string Sha2::hex() {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (EVP_DigestFinal_ex(state_->context, digest, &size) != 1)
+    fail(Kind::kInternal, "could not compute a SHA-2 digest");
+  return hex_of({reinterpret_cast<const char*>(digest), size});
+}
+
+Manifest::Manifest(Write write, ManifestChecksums algorithm, int server_version,
+                   std::uint64_t system_identifier)
+    : write_(std::move(write)), algorithm_(algorithm), whole_(ManifestChecksums::kSha256) {
+  if (server_version >= 170000)
+    put(fmt::format("{{ \"PostgreSQL-Backup-Manifest-Version\": 2,\n\"System-Identifier\": {},\n",
+                    system_identifier));
+  else
+    put("{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n");
+  put("\"Files\": [");
+}
+
+void Manifest::add_file(std::string_view path, std::uint64_t size, std::int64_t modified,
+                        const std::string& checksum) {
+  std::string line = has_files_ ? ",\n" : "\n";
+  has_files_ = true;
+  line += fmt::format("{{ {}, \"Size\": {}, \"Last-Modified\": \"{}\"", path_member(path), size,
+                      time_text(modified));
+  if (algorithm_ != ManifestChecksums::kNone)
+    line += fmt::format(", \"Checksum-Algorithm\": \"{}\", \"Checksum\": \"{}\"",
+                        name_of(algorithm_), checksum);
+  put(line + " }");
+}
+
+void Manifest::finish(const std::vector<WalRange>& ranges) {
+  put("\n],\n\"WAL-Ranges\": [\n");
+  for (std::size_t index = 0; index < ranges.size(); ++index)
+    put(fmt::format("{}{{ \"Timeline\": {}, \"Start-LSN\": \"{}\", \"End-LSN\": \"{}\" }}",
+                    index == 0 ? "" : ",\n", ranges[index].timeline, to_string(ranges[index].start),
+                    to_string(ranges[index].end)));
+  put("\n],\n");
+  write_(fmt::format("\"Manifest-Checksum\": \"{}\"}}\n", whole_.hex()));
+}
+
+void Manifest::put(std::string_view text) {
+  whole_.add(text);
+  write_(text);
+}
+
+std::string checksum_of_crc(std::uint32_t crc) {
+  std::string hex;
+  for (int shift = 0; shift < 32; shift += 8) hex += fmt::format("{:02x}", (crc >> shift) & 0xFF);
+  return hex;
+}
+
+std::vector<WalRange> wal_ranges(Timeline start_timeline, Lsn start, Timeline stop_timeline,
+                                 Lsn stop, const std::string& history) {
+  // Each line of a history: a timeline, where it was left, why. The last one leads to the
+  // history's own timeline.
+  std::vector<WalRange> ranges;
+  std::istringstream lines(history);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    Timeline timeline = 0;
+    std::string left;
+    if (!(words >> timeline >> left)) continue;  // a comment or an empty line
+    auto end = parse_lsn(left);
+    if (end && timeline >= start_timeline && timeline < stop_timeline)
+      ranges.push_back({timeline, 0, *end});
+  }
+  ranges.push_back({stop_timeline, 0, stop});
+  bool leads = ranges.front().timeline == start_timeline;
+  for (Lsn at = start; auto& range : ranges) {
+    range.start = at;
+    leads = leads && range.end >= at;
+    at = range.end;
+  }
+  if (!leads)
+    fail(Kind::kCorrupted,
+         fmt::format("the history of timeline {} does not lead there from {} on timeline {}",
+                     stop_timeline, to_string(start), start_timeline),
+         "Run the clone again.");
+  return ranges;
+}
+
+}  // namespace standby_clone

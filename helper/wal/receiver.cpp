@@ -1,0 +1,209 @@
+// receiver.cpp: physical streaming without a slot and without ever reporting a position
+// (trap 75): a half-made clone must not be counted as a synchronous standby.
+#include "helper/wal/receiver.h"
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace standby_clone {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Unasked, so that wal_sender_timeout never strikes while WAL is silent.
+constexpr auto kAnswerInterval = std::chrono::seconds(10);
+
+// Streaming messages are in network byte order: documentation, "Streaming Replication
+// Protocol".
+std::uint64_t number_at(protocol::Bytes bytes, std::size_t at) {
+  std::uint64_t number = 0;
+  for (std::size_t index = 0; index < 8; ++index)
+    number = (number << 8) | static_cast<std::uint64_t>(bytes[at + index]);
+  return number;
+}
+
+[[noreturn]] void distrust(const std::string& what) {
+  fail(Kind::kCorrupted, "the donor's WAL stream cannot be trusted: " + what,
+       "Run the clone again.");
+}
+
+}  // namespace
+
+void identify(Connection& connection, std::uint64_t system_identifier) {
+  Rows rows = connection.query("IDENTIFY_SYSTEM", Kind::kConnection);
+  if (rows.size() == 1 && rows[0].size() >= 1 && rows[0][0] == std::to_string(system_identifier))
+    return;
+  fail(Kind::kConnection, "the replication connection reached another server than the first one",
+       "Connect to the donor itself, not through a balancer or a pooler.");
+}
+
+WalReceiver::WalReceiver(std::unique_ptr<Connection> connection, const WalStart& start,
+                         const Target& target, StopSource& stop, FirstFailure& failure)
+    : connection_(std::move(connection)),
+      target_(target),
+      stop_(stop),
+      failure_(failure),
+      segment_size_(start.segment_size),
+      temporary_slot_(start.temporary_slot),
+      timeline_(start.timeline),
+      at_(segment_start(start.lsn, start.segment_size)) {
+  thread_ = std::thread([this] {
+    try {
+      run();
+    } catch (...) {
+      failure_.keep_current();
+    }
+  });
+}
+
+WalReceiver::~WalReceiver() {
+  if (!done_) stop_.request();
+  thread_.join();
+}
+
+std::string WalReceiver::history(Timeline timeline) const {
+  std::lock_guard lock(history_mutex_);
+  auto found = histories_.find(timeline);
+  return found == histories_.end() ? "" : found->second;
+}
+
+void WalReceiver::run() {
+  prove_server();
+  if (timeline_ > 1) fetch_history(timeline_);
+  while (!has_all()) {
+    stream();
+    if (stop_.requested()) return;
+    if (!has_all()) follow_timeline();
+  }
+  close_segment();
+  done_ = true;
+}
+
+// The same system identifier could be a standby behind the same address; only the donor
+// itself has this clone's temporary slot.
+void WalReceiver::prove_server() {
+  Rows rows = connection_->query("READ_REPLICATION_SLOT " + temporary_slot_, Kind::kConnection);
+  if (rows.size() == 1 && !rows[0].empty() && rows[0][0] == "physical") return;
+  fail(Kind::kConnection, "the replication connection reached another server than the first one",
+       "Connect to the donor itself, not through a balancer or a pooler.");
+}
+
+void WalReceiver::fetch_history(Timeline timeline) {
+  Rows rows = connection_->query(fmt::format("TIMELINE_HISTORY {}", timeline), Kind::kDonorFailed);
+  if (rows.size() != 1 || rows[0].size() != 2 || !rows[0][1])
+    distrust(fmt::format("no history of timeline {}", timeline));
+  std::string name = history_file_name(timeline);
+  target_.write_file("pg_wal/" + name, *rows[0][1]);
+  target_.write_file("pg_wal/archive_status/" + name + ".done", "");
+  std::lock_guard lock(history_mutex_);
+  histories_[timeline] = *rows[0][1];
+}
+
+void WalReceiver::stream() {
+  connection_->start_copy_both(
+      fmt::format("START_REPLICATION PHYSICAL {} TIMELINE {}", to_string(at_), timeline_),
+      Kind::kDonorFailed);
+  auto answered = Clock::now();
+  while (!stop_.requested() && !has_all() && !connection_->copy_ended()) {
+    while (auto message = connection_->receive()) handle(*message);
+    if (connection_->copy_ended() || has_all()) break;
+    if (Clock::now() - answered > kAnswerInterval) {
+      answer();
+      answered = Clock::now();
+    }
+    connection_->wait(500);
+  }
+}
+
+// The donor, itself a standby, has gone over to a new timeline.
+void WalReceiver::follow_timeline() {
+  connection_->end_copy();
+  Rows rows = connection_->finish_copy(Kind::kDonorFailed);
+  if (rows.empty() || rows[0].size() < 2 || !rows[0][0] || !rows[0][1])
+    distrust("it ended without naming a next timeline");
+  auto switched = parse_lsn(*rows[0][1]);
+  auto next = static_cast<Timeline>(std::strtoul(rows[0][0]->c_str(), nullptr, 10));
+  if (!switched || next <= timeline_) distrust("it named a next timeline that cannot be");
+  close_segment();
+  timeline_ = next;
+  at_ = segment_start(*switched, segment_size_);
+  fetch_history(timeline_);
+}
+
+void WalReceiver::handle(const Message& message) {
+  protocol::Bytes bytes = message.bytes();
+  constexpr std::size_t kWalHeader = 1 + 8 + 8 + 8, kKeepalive = 1 + 8 + 8 + 1;
+  char kind = bytes.empty() ? '\0' : static_cast<char>(bytes[0]);
+  if (kind == 'w' && bytes.size() >= kWalHeader)
+    write(number_at(bytes, 1), bytes.subspan(kWalHeader));
+  else if (kind == 'k' && bytes.size() >= kKeepalive) {
+    if (bytes[17] != std::byte{0}) answer();
+  } else {
+    distrust("a message of unknown kind");
+  }
+}
+
+void WalReceiver::write(Lsn at, protocol::Bytes bytes) {
+  if (at != at_)
+    distrust(fmt::format("it continued at {}, expected was {}", to_string(at), to_string(at_)));
+  received_ += bytes.size();
+  while (!bytes.empty()) {
+    if (!segment_) open_segment(at_);
+    std::uint64_t offset = at_ % segment_size_;
+    std::size_t size = std::min<std::size_t>(bytes.size(), segment_size_ - offset);
+    for (std::size_t wrote = 0; wrote < size;) {
+      ssize_t count = pwrite(segment_.get(), bytes.data() + wrote, size - wrote,
+                             static_cast<off_t>(offset + wrote));
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) fail_on_disk("write WAL file", segment_name_, count < 0 ? errno : ENOSPC);
+      wrote += static_cast<std::size_t>(count);
+    }
+    at_ += size;
+    bytes = bytes.subspan(size);
+    if (at_ % segment_size_ == 0) close_segment();
+  }
+}
+
+// Its full size at once: a segment that ends early is padded with zeros, as a server's is.
+void WalReceiver::open_segment(Lsn at) {
+  segment_name_ = target_.path() + "/pg_wal/" + wal_file_name(timeline_, at, segment_size_);
+  segment_.reset(open(segment_name_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                      target_.file_mode()));
+  if (!segment_) fail_on_disk("create WAL file", segment_name_, errno);
+  if (fallocate(segment_.get(), 0, 0, segment_size_) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    fail_on_disk("reserve space for WAL file", segment_name_, errno);
+  if (ftruncate(segment_.get(), segment_size_) != 0)
+    fail_on_disk("extend WAL file", segment_name_, errno);
+}
+
+void WalReceiver::close_segment() {
+  if (!segment_) return;
+  if (target_.syncs() && fsync(segment_.get()) != 0)
+    fail_on_disk("fsync WAL file", segment_name_, errno);
+  segment_.reset();
+  // A promoted standby must not archive it again (trap 29).
+  std::string name = segment_name_.substr(segment_name_.rfind('/') + 1);
+  target_.write_file("pg_wal/archive_status/" + name + ".done", "");
+  target_.sync_directory("pg_wal");
+  durable_ = at_;
+}
+
+// "Written, flushed and applied: nothing", and that for ever.
+void WalReceiver::answer() {
+  std::array<std::byte, 1 + 8 * 4 + 1> reply{};
+  reply[0] = std::byte{'r'};
+  auto now = std::chrono::duration_cast<std::chrono::microseconds>(
+                 std::chrono::system_clock::now().time_since_epoch())
+                 .count() -
+             std::int64_t{946684800} * 1000000;  // since 2000-01-01
+  for (std::size_t index = 0; index < 8; ++index)
+    reply[25 + index] = static_cast<std::byte>(static_cast<std::uint64_t>(now) >> (56 - 8 * index));
+  connection_->send(reply);
+}
+
+}  // namespace standby_clone

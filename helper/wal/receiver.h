@@ -1,0 +1,79 @@
+// receiver.h: the WAL of the copy, on a connection and a thread of its own, so that
+// keepalives are answered whatever the disks do (trap 66).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "helper/base/first_failure.h"
+#include "helper/base/lsn.h"
+#include "helper/connection/connection.h"
+#include "helper/disk/target.h"
+
+namespace standby_clone {
+
+struct WalStart {
+  Lsn lsn = 0;
+  Timeline timeline = 0;
+  std::uint32_t segment_size = 0;
+  std::string temporary_slot;  // proves that this connection reached the same server
+};
+
+class WalReceiver {
+ public:
+  // `connection` is a replication connection that was checked by identify(). pg_wal and
+  // pg_wal/archive_status are there already.
+  WalReceiver(std::unique_ptr<Connection> connection, const WalStart& start, const Target& target,
+              StopSource& stop, FirstFailure& failure);
+  ~WalReceiver();  // stops the thread
+
+  // Lets it end once WAL up to here has been received and is durable.
+  void finish_at(Lsn stop_lsn) { stop_lsn_.store(stop_lsn); }
+  bool is_done() const { return done_.load(); }
+
+  Lsn durable_lsn() const { return durable_.load(); }
+  std::uint64_t bytes_received() const { return received_.load(); }
+  // Content of a timeline's history file; "" if it was not needed.
+  std::string history(Timeline timeline) const;
+
+ private:
+  void run();
+  void prove_server();
+  void fetch_history(Timeline timeline);
+  void stream();
+  void follow_timeline();
+  void handle(const Message& message);
+  void write(Lsn at, protocol::Bytes bytes);
+  void open_segment(Lsn at);
+  void close_segment();
+  void answer();
+  bool has_all() const { return stop_lsn_.load() != 0 && at_ >= stop_lsn_.load(); }
+
+  std::unique_ptr<Connection> connection_;
+  const Target& target_;
+  StopSource& stop_;
+  FirstFailure& failure_;
+  const std::uint32_t segment_size_;
+  const std::string temporary_slot_;
+  Timeline timeline_;
+  Lsn at_;  // received up to here
+  UniqueFd segment_;
+  std::string segment_name_;
+  mutable std::mutex history_mutex_;
+  std::map<Timeline, std::string> histories_;
+  std::atomic<Lsn> stop_lsn_{0};
+  std::atomic<Lsn> durable_{0};
+  std::atomic<std::uint64_t> received_{0};
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+// Is this replication connection to the server we clone? kConnection if not.
+void identify(Connection& connection, std::uint64_t system_identifier);
+
+}  // namespace standby_clone

@@ -27,6 +27,7 @@ SERVER_INCLUDE := $(shell $(PG_CONFIG) --includedir-server)
 
 $(OBJS): %.o: $(VPATH)/%.cpp $(VPATH)/extension/extension.mk
 	@mkdir -p $(@D)
+	@$(if $(V),,echo "compile $(patsubst $(VPATH)/%,%,$<)";) set -e$(if $(V),x); \
 	$(CXX) $(CXXFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS_SL) $(CXXFLAGS_SL_MODULE) -isystem $(SERVER_INCLUDE) \
 	    $(CPPFLAGS) -MMD -MP -c -o $@ $<
 

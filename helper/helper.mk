@@ -28,17 +28,20 @@ ROOM_OBJECTS := $(call helper_objects,$(HELPER_ROOMS))
 MAIN_OBJECTS := $(call helper_objects,$(HELPER_MAIN))
 TEST_OBJECTS := $(call helper_objects,$(HELPER_TESTS) extension/catalogue/names.cpp)
 
+# V=1 shows the commands.
+say = @$(if $(V),,echo "$(1) $(patsubst $(top)/%,%,$(if $(filter link,$(1)),$@,$<))";) set -e$(if $(V),x);
+
 helper: $(HELPER)
 
 $(HELPER): $(MAIN_OBJECTS) $(ROOM_OBJECTS)
-	$(CXX) $(HELPER_CXXFLAGS) $(HELPER_SANITIZE) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
+	$(call say,link) $(CXX) $(HELPER_CXXFLAGS) $(HELPER_SANITIZE) $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(UNIT_TESTS): $(TEST_OBJECTS) $(ROOM_OBJECTS)
-	$(CXX) $(HELPER_CXXFLAGS) $(HELPER_SANITIZE) $(LDFLAGS) -o $@ $^ -lgtest -lgtest_main $(HELPER_LIBS)
+	$(call say,link) $(CXX) $(HELPER_CXXFLAGS) $(HELPER_SANITIZE) $(LDFLAGS) -o $@ $^ -lgtest -lgtest_main $(HELPER_LIBS)
 
 $(HELPER_BUILD)/%.o: $(top)/%.cpp $(top)/helper/helper.mk
 	@mkdir -p $(@D)
-	$(CXX) $(HELPER_CXXFLAGS) $(HELPER_OUR_CXXFLAGS) $(HELPER_INCLUDES) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,compile) $(CXX) $(HELPER_CXXFLAGS) $(HELPER_OUR_CXXFLAGS) $(HELPER_INCLUDES) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 build-unit-tests: $(UNIT_TESTS)
 unit-test: $(UNIT_TESTS)

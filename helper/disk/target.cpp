@@ -374,6 +374,13 @@ void Target::rename_file(const std::string& from, const std::string& to) const {
 
 std::string Target::read_file(const std::string& name) const { return read_whole(absolute(name)); }
 
+void Target::sync_file(const std::string& name) const {
+  if (!options_.sync) return;
+  UniqueFd file(openat(directory_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file) fail_on_disk("open file", absolute(name), errno);
+  fsync_or_fail(file.get(), absolute(name));
+}
+
 void Target::sync_directory(const std::string& name) const {
   if (options_.sync) fsync_directory(absolute(name));
 }

@@ -65,6 +65,7 @@ class Target {
   void write_file(const std::string& path, std::string_view content) const;
   void rename_file(const std::string& from, const std::string& to) const;
   std::string read_file(const std::string& path) const;
+  void sync_file(const std::string& path) const;
   void sync_directory(const std::string& path) const;  // "" is the data directory
 
   // Everything written so far is durable on return; nothing with --no-sync.

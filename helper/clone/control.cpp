@@ -1,0 +1,267 @@
+// control.cpp: requests and answers of the control connection.
+#include "helper/clone/control.h"
+
+#include <fmt/format.h>
+#include <thread>
+
+#include "helper/base/failure.h"
+#include "protocol/version.h"
+
+namespace standby_clone {
+namespace {
+
+using protocol::FrameKind;
+using Clock = std::chrono::steady_clock;
+
+[[noreturn]] void distrust(const std::string& why) {
+  fail(Kind::kCorrupted, "the donor's answer cannot be trusted: " + why,
+       "Check that both hosts run the same pg_standby_clone.");
+}
+
+template <class Frame>
+Frame decode_or_distrust(const Message& message) {
+  Frame frame;
+  if (!protocol::decode(message.bytes(), frame)) distrust("a frame is malformed");
+  return frame;
+}
+
+FrameKind kind_of(const Message& message) {
+  return protocol::kind_of<FrameKind>(message.bytes());
+}
+
+// A requested stop makes every poll() return at once; here the donor is waited for all the
+// same, for a short time.
+void pause_if(const StopSource& stop) {
+  if (stop.requested()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
+std::string quote_identifier(const std::string& name) {
+  std::string quoted = "\"";
+  for (char letter : name) {
+    if (letter == '"') quoted += '"';
+    quoted += letter;
+  }
+  return quoted + "\"";
+}
+
+}  // namespace
+
+std::string find_procedure(Connection& connection) {
+  if (connection.server_version() < 150000)
+    fail(Kind::kPreflight,
+         fmt::format("the donor runs PostgreSQL {}, pg_standby_clone needs 15 or later",
+                     connection.server_version() / 10000),
+         "Use pg_basebackup for this server.");
+  Rows rows = connection.query(
+      "SELECT n.nspname, pg_catalog.has_schema_privilege(n.oid, 'USAGE') "
+      "FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace "
+      "WHERE e.extname = 'pg_standby_clone'",
+      Kind::kPreflight);
+  if (rows.empty() || !rows[0][0]) {
+    Rows available = connection.query(
+        "SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = 'pg_standby_clone'",
+        Kind::kPreflight);
+    std::string create = fmt::format(
+        "Run in database \"{}\" of the donor, as a superuser: CREATE EXTENSION pg_standby_clone; "
+        "or name another database with --dbname (-d).",
+        connection.database());
+    fail(Kind::kPreflight,
+         fmt::format("extension pg_standby_clone is not in database \"{}\" of the donor",
+                     connection.database()),
+         available.empty() ? "Install pg_standby_clone on the donor's host first (make install). " + create
+                           : create);
+  }
+  if (rows[0][1] == "f")
+    fail(Kind::kPreflight,
+         fmt::format("permission denied for schema {} of extension pg_standby_clone", *rows[0][0]),
+         fmt::format("Run on the donor: GRANT USAGE ON SCHEMA {} TO this role.",
+                     quote_identifier(*rows[0][0])));
+  return quote_identifier(*rows[0][0]) + ".pg_standby_clone_stream()";
+}
+
+DonorFacts enter(Connection& connection, const std::string& procedure,
+                 const protocol::Token& token, std::uint16_t role, const StopSource& stop) {
+  // A role's own timeouts must not end a long clone (trap 71).
+  for (const char* name : {"statement_timeout", "lock_timeout",
+                           "idle_in_transaction_session_timeout", "transaction_timeout"})
+    if (std::string(name) != "transaction_timeout" || connection.server_version() >= 170000)
+      connection.query(fmt::format("SET {} = 0", name), Kind::kPreflight);
+  connection.start_copy_both("CALL " + procedure, Kind::kPreflight);
+  protocol::Hello hello;
+  hello.protocol_version = protocol::kProtocolVersion;
+  hello.role = role;
+  hello.token = token;
+  hello.backend_pid = connection.backend_pid();
+  hello.helper_version = protocol::kVersion;
+  connection.send_request(hello);
+  std::optional<Message> message;
+  try {
+    while (!(message = connection.receive())) {
+      if (stop.requested()) fail(Kind::kCancelled, "stopped");
+      if (connection.copy_ended()) distrust("it ended the copy at once");
+      connection.wait(1000);
+    }
+  } catch (Failure& failure) {
+    // What the donor refuses here, it refuses before anything is done.
+    if (failure.kind == Kind::kDonorFailed) failure.kind = Kind::kPreflight;
+    throw;
+  }
+  auto welcome = decode_or_distrust<protocol::Welcome>(*message);
+  if (welcome.protocol_version != protocol::kProtocolVersion)
+    fail(Kind::kPreflight,
+         fmt::format("this program speaks protocol version {}, the donor's extension {} speaks {}",
+                     protocol::kProtocolVersion, welcome.extension_version,
+                     welcome.protocol_version),
+         "Install the same version of pg_standby_clone on both hosts.");
+  if (welcome.backend_pid != connection.backend_pid())
+    fail(Kind::kConnection, "a connection pooler stands between this host and the donor",
+         "Connect to the donor itself.");
+  DonorFacts facts;
+  facts.server_version = static_cast<int>(welcome.server_version_num);
+  facts.extension_version = welcome.extension_version;
+  facts.system_identifier = welcome.system_identifier;
+  facts.wal_segment_size = welcome.wal_segment_size;
+  facts.directory_mode = welcome.directory_mode;
+  facts.in_recovery = welcome.in_recovery != 0;
+  facts.has_checksums = welcome.data_checksum_version != 0;
+  facts.max_streams = welcome.max_streams;
+  facts.external_files = welcome.external_files;
+  std::uint32_t segment = facts.wal_segment_size;
+  if (segment < (1u << 20) || segment > (1u << 30) || (segment & (segment - 1)) != 0)
+    distrust("a WAL segment size that no server has");
+  return facts;
+}
+
+SessionFacts Control::begin(const protocol::Begin& request) {
+  connection_.send_request(request);
+  try {
+    while (!session_) {
+      if (auto message = next(1000)) handle(*message);
+      if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+    }
+  } catch (Failure& failure) {
+    if (failure.kind == Kind::kDonorFailed) failure.kind = Kind::kPreflight;
+    throw;
+  }
+  return *session_;
+}
+
+FileList Control::list() {
+  connection_.send_request(protocol::List{});
+  FileList list;
+  while (true) {
+    auto message = next(1000);
+    if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+    if (!message) continue;
+    if (kind_of(*message) == FrameKind::kEntries) {
+      list.add_batch(decode_or_distrust<protocol::Entries>(*message));
+    } else if (kind_of(*message) == FrameKind::kListEnd) {
+      list.check_end(decode_or_distrust<protocol::ListEnd>(*message));
+      return list;
+    } else {
+      handle(*message);
+    }
+  }
+}
+
+void Control::wait_until(const std::function<bool()>& is_true,
+                         const std::function<void()>& on_turn) {
+  while (true) {
+    on_turn();
+    if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+    if (is_true()) return;
+    if (auto message = next(100)) handle(*message);
+    if (protocol::is_ended(status_.state) && status_.state != protocol::State::kCompleted) {
+      bool is_cancelled = status_.state == protocol::State::kCancelled;
+      fail(is_cancelled ? Kind::kCancelled : Kind::kDonorFailed,
+           is_cancelled ? "the clone was cancelled on the donor: " + status_.error
+                        : "the donor ended the clone: " + status_.error,
+           "See the donor's log; then run the clone again.");
+    }
+  }
+}
+
+void Control::beat(const protocol::Heartbeat& heartbeat) { connection_.send_request(heartbeat); }
+void Control::request_end() { connection_.send_request(protocol::End{}); }
+void Control::acknowledge_label() { connection_.send_request(protocol::AckLabel{}); }
+
+void Control::report(protocol::State outcome, const std::string& error) noexcept {
+  try {
+    if (protocol::is_ended(status_.state)) return;
+    protocol::Outcome request;
+    request.state = outcome;
+    request.error = std::string_view(error).substr(0, protocol::kTextMax - 1);
+    connection_.send_request(request);
+    auto deadline = Clock::now() + std::chrono::seconds(5);
+    // A stop is why we are here: it does not end this wait, the time does.
+    while (!protocol::is_ended(status_.state) && Clock::now() < deadline) {
+      if (auto message = connection_.receive()) {
+        handle(*message);
+        continue;
+      }
+      if (connection_.copy_ended()) return;
+      connection_.wait(100);
+      pause_if(stop_);
+    }
+    if (!connection_.copy_ended()) connection_.end_copy();
+  } catch (const std::exception&) {
+    // The donor is gone, or its lease will tell it.
+  }
+}
+
+std::string Control::reason_of_donor() noexcept {
+  try {
+    auto deadline = Clock::now() + std::chrono::seconds(2);
+    while (status_.error.empty() && Clock::now() < deadline) {
+      if (auto message = connection_.receive()) {
+        handle(*message);
+        continue;
+      }
+      if (connection_.copy_ended()) break;
+      connection_.wait(100);
+      pause_if(stop_);
+    }
+  } catch (const std::exception& failure) {
+    return failure.what();
+  }
+  return status_.error;
+}
+
+std::optional<Message> Control::next(int timeout_ms) {
+  if (auto message = connection_.receive()) {
+    wire_bytes_ += message->bytes().size() + 5;
+    return message;
+  }
+  if (connection_.copy_ended()) distrust("it ended the control connection");
+  connection_.wait(timeout_ms);
+  return std::nullopt;
+}
+
+void Control::handle(const Message& message) {
+  switch (kind_of(message)) {
+    case FrameKind::kBegun: {
+      auto begun = decode_or_distrust<protocol::Begun>(message);
+      session_ = SessionFacts{begun.token, std::string(begun.temporary_slot)};
+      return;
+    }
+    case FrameKind::kStatus: {
+      auto status = decode_or_distrust<protocol::Status>(message);
+      status_ = {status.id,        status.state,     status.phase, status.handed_over != 0,
+                 status.start_lsn, status.start_timeline, std::string(status.error)};
+      return;
+    }
+    case FrameKind::kLabel: {
+      auto label = decode_or_distrust<protocol::Label>(message);
+      label_ = LabelFacts{label.start_lsn,
+                          label.stop_lsn,
+                          label.start_timeline,
+                          label.stop_timeline,
+                          std::string(label.backup_label.text),
+                          std::string(label.new_tablespaces)};
+      return;
+    }
+    default: distrust("an unexpected frame");
+  }
+}
+
+}  // namespace standby_clone

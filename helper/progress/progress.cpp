@@ -1,0 +1,235 @@
+// progress.cpp: drawing, with the rates smoothed over some seconds.
+#include "helper/progress/progress.h"
+
+#include <cmath>
+#include <cstdio>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "helper/base/size.h"
+
+namespace standby_clone {
+namespace {
+
+using protocol::Phase;
+using Json = nlohmann::ordered_json;
+
+constexpr auto kBarInterval = std::chrono::milliseconds(200);
+constexpr auto kLineInterval = std::chrono::seconds(5);
+constexpr auto kJsonInterval = std::chrono::seconds(1);
+constexpr double kSmoothingSeconds = 3;
+
+const char* sentence_of(Phase phase) {
+  switch (phase) {
+    case Phase::kQueued: return "queued";
+    case Phase::kPreparing: return "preparing";
+    case Phase::kCheckpoint: return "waiting for the donor's checkpoint";
+    case Phase::kCopying: return "copying files";
+    case Phase::kWal: return "receiving WAL up to the end of the backup";
+    case Phase::kSyncing: return "waiting until all is on disk";
+    case Phase::kFinishing: return "setting up the standby";
+    case Phase::kStarting: return "starting the standby";
+    case Phase::kStreaming: return "streaming";
+  }
+  return "";
+}
+
+unsigned terminal_width() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 80;
+  return size.ws_col;
+}
+
+// Invalid UTF-8 (a file's name, say) must not stop a report.
+std::string text_of(const Json& object) {
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void put_json(const Json& object) {
+  std::string line = text_of(object) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+Progress::Progress(const ProgressOptions& options)
+    : options_(options), on_terminal_(!options.json && isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() {
+  std::lock_guard lock(mutex_);
+  clear_bar();
+}
+
+void Progress::enter(Phase phase) {
+  std::lock_guard lock(mutex_);
+  if (phase == phase_ && phase != Phase::kPreparing) return;
+  phase_ = phase;
+  phase_started_ = Clock::now();
+  drawn_ = {};
+  if (options_.json)
+    put_json({{"type", "phase"}, {"phase", protocol::name_of(phase)}});
+  else if (!on_terminal_ || options_.verbose) {
+    clear_bar();
+    std::fprintf(stderr, "pg_standby_clone: %s\n", sentence_of(phase));
+  }
+}
+
+void Progress::tick(const Reading& reading) {
+  std::lock_guard lock(mutex_);
+  measure(reading);
+  auto now = Clock::now();
+  auto interval = options_.json ? Clock::duration(kJsonInterval)
+                  : on_terminal_ ? Clock::duration(kBarInterval)
+                                 : Clock::duration(kLineInterval);
+  if (now - drawn_ < interval) return;
+  drawn_ = now;
+  if (options_.json)
+    print_json(reading);
+  else if (on_terminal_)
+    draw_bar(reading);
+  else if (options_.show_lines && phase_ == Phase::kCopying)
+    print_line(reading);
+}
+
+void Progress::measure(const Reading& reading) {
+  auto now = Clock::now();
+  double seconds = std::chrono::duration<double>(now - measured_).count();
+  if (seconds < 0.1) return;
+  double weight = 1 - std::exp(-seconds / kSmoothingSeconds);
+  bool is_first = last_.bytes_done == 0;
+  double rate = static_cast<double>(reading.bytes_done - last_.bytes_done) / seconds;
+  double wire_rate = static_cast<double>(reading.bytes_wire - last_.bytes_wire) / seconds;
+  rate_ = is_first ? rate : rate_ + weight * (rate - rate_);
+  wire_rate_ = is_first ? wire_rate : wire_rate_ + weight * (wire_rate - wire_rate_);
+  measured_ = now;
+  last_ = reading;
+}
+
+double Progress::percent(const Reading& reading) const {
+  if (reading.bytes_total == 0) return 0;
+  double share = static_cast<double>(reading.bytes_done) / static_cast<double>(reading.bytes_total);
+  return std::min(100.0, 100.0 * share);
+}
+
+void Progress::draw_bar(const Reading& reading) {
+  std::string text;
+  if (phase_ == Phase::kCopying && reading.bytes_total > 0) {
+    std::string eta = rate_ > 0 && reading.bytes_total > reading.bytes_done
+                          ? human_time(static_cast<std::uint64_t>(
+                                static_cast<double>(reading.bytes_total - reading.bytes_done) / rate_))
+                          : "-";
+    std::string tail = fmt::format(
+        " {:5.1f}% {} of {}  {}  wire {}  {} streams  ETA {}", percent(reading),
+        human_size(reading.bytes_done), human_size(reading.bytes_total),
+        human_rate(static_cast<std::uint64_t>(rate_)),
+        human_rate(static_cast<std::uint64_t>(wire_rate_)), reading.streams, eta);
+    unsigned width = terminal_width() - 1;
+    unsigned taken = static_cast<unsigned>(tail.size()) + 10;
+    unsigned room = width > taken + 4 ? std::min(width - taken, 40u) : 0;
+    auto filled = static_cast<unsigned>(percent(reading) / 100 * room);
+    std::string bar = room == 0 ? "" : "[" + std::string(filled, '#') + std::string(room - filled, '.') + "]";
+    text = "copying " + bar + tail;
+    text.resize(std::min<std::size_t>(text.size(), width));
+  } else {
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - phase_started_);
+    text = fmt::format("{} ({})", sentence_of(phase_),
+                       human_time(static_cast<std::uint64_t>(seconds.count())));
+  }
+  std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  std::fflush(stderr);
+  bar_drawn_ = true;
+}
+
+void Progress::print_line(const Reading& reading) {
+  std::fprintf(stderr, "pg_standby_clone: %.1f%%, %s of %s, %s, wire %s\n", percent(reading),
+               human_size(reading.bytes_done).c_str(), human_size(reading.bytes_total).c_str(),
+               human_rate(static_cast<std::uint64_t>(rate_)).c_str(),
+               human_rate(static_cast<std::uint64_t>(wire_rate_)).c_str());
+}
+
+void Progress::print_json(const Reading& reading) {
+  Json object{{"type", "progress"},
+              {"phase", protocol::name_of(phase_)},
+              {"bytes_done", reading.bytes_done},
+              {"bytes_total", reading.bytes_total},
+              {"bytes_sent", reading.bytes_wire},
+              {"files_done", reading.files_done},
+              {"files_total", reading.files_total},
+              {"wal_bytes", reading.wal_bytes},
+              {"throughput", static_cast<std::uint64_t>(rate_)},
+              {"streams", reading.streams}};
+  if (phase_ == Phase::kCopying && rate_ > 0 && reading.bytes_total > reading.bytes_done)
+    object["eta_seconds"] = static_cast<std::uint64_t>(
+        static_cast<double>(reading.bytes_total - reading.bytes_done) / rate_);
+  put_json(object);
+}
+
+void Progress::clear_bar() {
+  if (!bar_drawn_) return;
+  std::fputs("\r\033[K", stderr);
+  bar_drawn_ = false;
+}
+
+void Progress::say(const char* kind, const char* json_type, const std::string& text) {
+  std::lock_guard lock(mutex_);
+  clear_bar();
+  if (options_.json) put_json({{"type", json_type}, {"message", text}});
+  else std::fprintf(stderr, "pg_standby_clone: %s%s\n", kind, text.c_str());
+}
+
+void Progress::note(const std::string& text) { say("", "notice", text); }
+void Progress::warn(const std::string& text) { say("warning: ", "warning", text); }
+
+void Progress::detail(const std::string& text) {
+  if (options_.verbose) say("", "detail", text);
+}
+
+void Progress::complete(const Summary& summary) {
+  std::lock_guard lock(mutex_);
+  clear_bar();
+  double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  if (options_.json) {
+    put_json({{"type", "result"},
+              {"state", "completed"},
+              {"id", summary.id},
+              {"directory", summary.directory},
+              {"name", summary.name},
+              {"slot", summary.slot.empty() ? Json(nullptr) : Json(summary.slot)},
+              {"bytes", summary.bytes},
+              {"bytes_sent", summary.wire},
+              {"files", summary.files},
+              {"wal_bytes", summary.wal},
+              {"start_lsn", summary.start_lsn},
+              {"stop_lsn", summary.stop_lsn},
+              {"seconds", std::round(seconds * 1000) / 1000}});
+    return;
+  }
+  auto rate = static_cast<std::uint64_t>(static_cast<double>(summary.bytes) / std::max(seconds, 0.001));
+  std::fprintf(stderr, "pg_standby_clone: standby \"%s\" is complete: %s in %.1f s (%s), %s on the wire, %s of WAL\n",
+               summary.name.c_str(), human_size(summary.bytes).c_str(), seconds,
+               human_rate(rate).c_str(), human_size(summary.wire).c_str(),
+               human_size(summary.wal).c_str());
+  std::fprintf(stderr, "pg_standby_clone: start it with: pg_ctl -D %s start\n",
+               summary.directory.c_str());
+}
+
+void Progress::fail(const Failure& failure, const std::string& what_remains) {
+  std::lock_guard lock(mutex_);
+  clear_bar();
+  if (options_.json)
+    put_json({{"type", "error"},
+              {"class", name_of(failure.kind)},
+              {"exit_code", exit_code(failure.kind)},
+              {"message", failure.message},
+              {"hint", failure.hint},
+              {"remains", what_remains}});
+  std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.message.c_str());
+  if (!failure.hint.empty())
+    std::fprintf(stderr, "pg_standby_clone: hint: %s\n", failure.hint.c_str());
+  if (!what_remains.empty()) std::fprintf(stderr, "pg_standby_clone: %s\n", what_remains.c_str());
+}
+
+}  // namespace standby_clone

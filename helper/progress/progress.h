@@ -1,0 +1,80 @@
+// progress.h: what the user sees of a clone: a bar on a terminal, plain lines elsewhere,
+// JSON objects on standard output if asked for. All but warn() belong to the main thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "helper/base/failure.h"
+#include "protocol/phase.h"
+
+namespace standby_clone {
+
+struct ProgressOptions {
+  bool show_lines = false;  // periodic lines when not on a terminal
+  bool verbose = false;
+  bool json = false;
+};
+
+// How far it is. A copy, taken by the main thread.
+struct Reading {
+  std::uint64_t bytes_done = 0, bytes_total = 0;
+  std::uint64_t bytes_wire = 0;
+  std::uint64_t files_done = 0, files_total = 0;
+  std::uint64_t wal_bytes = 0;
+  unsigned streams = 0;
+};
+
+struct Summary {
+  std::int64_t id = 0;
+  std::string directory, name, slot;
+  std::uint64_t bytes = 0, wire = 0, files = 0, wal = 0;
+  std::string start_lsn, stop_lsn;
+};
+
+class Progress {
+ public:
+  explicit Progress(const ProgressOptions& options);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void enter(protocol::Phase phase);
+  // A few times a second; draws what is due.
+  void tick(const Reading& reading);
+
+  // One line for the user. Thread-safe.
+  void note(const std::string& text);
+  void warn(const std::string& text);
+  void detail(const std::string& text);  // with --verbose only
+
+  void complete(const Summary& summary);
+  void fail(const Failure& failure, const std::string& what_remains);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void measure(const Reading& reading);
+  void draw_bar(const Reading& reading);
+  void print_line(const Reading& reading);
+  void print_json(const Reading& reading);
+  void clear_bar();
+  void say(const char* kind, const char* json_type, const std::string& text);
+  double percent(const Reading& reading) const;
+
+  const ProgressOptions options_;
+  const bool on_terminal_;
+  std::mutex mutex_;  // guards the output
+  bool bar_drawn_ = false;
+  protocol::Phase phase_ = protocol::Phase::kPreparing;
+  Clock::time_point started_ = Clock::now();
+  Clock::time_point phase_started_ = started_;
+  Clock::time_point measured_ = started_;
+  Clock::time_point drawn_{};
+  Reading last_;
+  double rate_ = 0, wire_rate_ = 0;  // bytes per second, smoothed
+};
+
+}  // namespace standby_clone

@@ -1,0 +1,90 @@
+// standby.cpp: the order here is what makes a half-made clone impossible to start: each
+// step is durable before the next begins, and pg_control has no name before the last.
+#include "helper/standby/standby.h"
+
+#include <ctime>
+
+#include "helper/base/crc32c.h"
+#include "helper/standby/settings_file.h"
+
+namespace standby_clone {
+namespace {
+
+constexpr char kControlFile[] = "global/pg_control";
+constexpr char kControlFileWaiting[] = "global/pg_standby_clone.pg_control";
+constexpr char kSettings[] = "postgresql.auto.conf";
+constexpr char kManifest[] = "backup_manifest";
+
+std::string checksum_of(const std::string& content, ManifestChecksums algorithm) {
+  if (algorithm == ManifestChecksums::kNone) return "";
+  if (algorithm == ManifestChecksums::kCrc32c)
+    return checksum_of_crc(crc32c(std::as_bytes(std::span(content))));
+  Sha2 digest(algorithm);
+  digest.add(content);
+  return digest.hex();
+}
+
+void write_settings(const Target& target, const FileList& list, const StandbyFiles& files) {
+  std::string donors;
+  for (const File& file : list.files)
+    if (list.path(file) == kSettings && !file.is_gone) donors = target.read_file(kSettings);
+  target.write_file(kSettings, standby_settings(donors, files.conninfo, files.slot_name));
+}
+
+void write_manifest(const Target& target, const FileList& list, const StandbyFiles& files) {
+  const std::string fresh = std::string(kManifest) + ".new";
+  auto output = target.create_file(fresh, 0);
+  std::string gathered;
+  std::uint64_t written = 0;
+  auto flush = [&] {
+    output->write(written, std::as_bytes(std::span(gathered)));
+    written += gathered.size();
+    gathered.clear();
+  };
+  Manifest manifest(
+      [&](std::string_view text) {
+        gathered += text;
+        if (gathered.size() > 64 * 1024) flush();
+      },
+      files.manifest_checksums, files.server_version, files.system_identifier);
+  auto now = static_cast<std::int64_t>(std::time(nullptr));
+  bool is_sha = files.manifest_checksums != ManifestChecksums::kNone &&
+                files.manifest_checksums != ManifestChecksums::kCrc32c;
+  manifest.add_file("backup_label", files.backup_label.size(), now,
+                    checksum_of(files.backup_label, files.manifest_checksums));
+  for (std::uint32_t index = 0; index < list.files.size(); ++index) {
+    const File& file = list.files[index];
+    if (file.is_gone) continue;
+    manifest.add_file(list.path(file), file.size, file.modified,
+                      is_sha ? files.sha2_of(index) : checksum_of_crc(file.crc));
+  }
+  manifest.add_file(kControlFile, files.control_file.size(), now,
+                    checksum_of(files.control_file, files.manifest_checksums));
+  manifest.finish(files.wal);
+  flush();
+  output->finish(written, target.file_mode());
+  target.sync_file(fresh);
+  target.rename_file(fresh, kManifest);
+}
+
+}  // namespace
+
+void prepare_standby(const Target& target, const FileList& list, const StandbyFiles& files) {
+  // Tablespace links are there already; tablespace_map is never written: recovery would
+  // make its links anew, over the mapped ones (trap 12).
+  target.write_file("backup_label", files.backup_label);
+  if (files.write_manifest) write_manifest(target, list, files);
+  write_settings(target, list, files);
+  target.write_file("standby.signal", "");
+  target.write_file(kControlFileWaiting, files.control_file);
+  target.sync_directory("global");
+  target.sync_directory("");
+}
+
+void commit_standby(Target& target) {
+  target.rename_file(kControlFileWaiting, kControlFile);
+  target.sync_directory("global");
+  target.commit();
+}
+
+}  // namespace standby_clone

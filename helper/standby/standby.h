@@ -1,0 +1,37 @@
+// standby.h: the last files of a clone, up to the point where it may start.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "helper/disk/target.h"
+#include "helper/options/options.h"
+#include "helper/plan/file_list.h"
+#include "helper/standby/manifest.h"
+
+namespace standby_clone {
+
+struct StandbyFiles {
+  std::string backup_label;   // byte for byte as the donor gave it (trap 10)
+  std::string control_file;   // content of pg_control
+  std::string conninfo;       // primary_conninfo
+  std::string slot_name;      // primary_slot_name; empty: none
+  int server_version = 0;
+  std::uint64_t system_identifier = 0;
+  bool write_manifest = true;
+  ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
+  std::vector<WalRange> wal;
+  // SHA-2 of a file of the list, by its index; called for SHA manifests only.
+  std::function<std::string(std::uint32_t)> sha2_of;
+};
+
+// Writes everything but pg_control's name. Durable on return. The directory still cannot
+// be started.
+void prepare_standby(const Target& target, const FileList& list, const StandbyFiles& files);
+
+// The commit point: pg_control takes its name. Durable on return.
+void commit_standby(Target& target);
+
+}  // namespace standby_clone

@@ -42,19 +42,19 @@ EXTENSION_MAKE = mkdir -p $(EXTENSION_BUILD) && \
 
 extension:
 	@test -n "$(PG_MAJOR)" || { echo "no pg_config found: run ci/packages, or say where with PG_CONFIG=..." >&2; exit 1; }
-	@$(EXTENSION_MAKE) all
+	+@$(EXTENSION_MAKE) all
 
 install: install-extension install-helper
 
 install-extension: extension
-	@$(EXTENSION_MAKE) install
+	+@$(EXTENSION_MAKE) install
 
 install-helper: helper
 	mkdir -p '$(DESTDIR)$(BINDIR)'
 	install -m 755 $(HELPER) '$(DESTDIR)$(BINDIR)/pg_standby_clone'
 
 uninstall:
-	@$(EXTENSION_MAKE) uninstall
+	+@$(EXTENSION_MAKE) uninstall
 	rm -f '$(DESTDIR)$(BINDIR)/pg_standby_clone'
 
 # A copy of the PostgreSQL installation with our files in it: tests never touch the

@@ -11,7 +11,7 @@ inline constexpr std::uint32_t kChunkSize = 1024 * 1024;
 
 // Plain bytes in one data frame. Four frames make a chunk; a frame fits a
 // second-level cache, so that checking and copying it touch memory once.
-inline constexpr std::uint32_t kFramePlainMax = 256 * 1024;
+inline constexpr std::uint32_t kFramePlainMax = 128 * 1024;
 
 // A compressed frame is only sent when it is smaller than the plain bytes, so
 // kFramePlainMax bounds the payload too. Lists and labels keep to the same.

@@ -11,6 +11,7 @@
 #include "extension/pg/text.h"
 #include "extension/sender/page_checksum.h"
 #include "extension/sender/rate.h"
+#include "protocol/crc32c.h"
 #include "protocol/frame.h"
 
 namespace sender {
@@ -213,11 +214,7 @@ void send_data(Reader& reader, std::uint32_t tag, std::uint64_t offset, char* by
   data.tag = tag;
   data.offset = offset;
   data.plain_size = static_cast<std::uint32_t>(size);
-  pg_crc32c crc;
-  INIT_CRC32C(crc);
-  COMP_CRC32C(crc, bytes, size);
-  FIN_CRC32C(crc);
-  data.crc = crc;
+  data.crc = protocol::crc32c(std::as_bytes(std::span(bytes, size)));
   // The header overwrites bytes of the buffer that have been sent already.
   if (is_zero(bytes, size)) {
     data.coding = Coding::kZero;

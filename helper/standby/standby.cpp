@@ -4,7 +4,7 @@
 
 #include <ctime>
 
-#include "helper/base/crc32c.h"
+#include "protocol/crc32c.h"
 #include "helper/standby/settings_file.h"
 
 namespace standby_clone {
@@ -18,7 +18,7 @@ constexpr char kManifest[] = "backup_manifest";
 std::string checksum_of(const std::string& content, ManifestChecksums algorithm) {
   if (algorithm == ManifestChecksums::kNone) return "";
   if (algorithm == ManifestChecksums::kCrc32c)
-    return checksum_of_crc(crc32c(std::as_bytes(std::span(content))));
+    return checksum_of_crc(protocol::crc32c(std::as_bytes(std::span(content))));
   Sha2 digest(algorithm);
   digest.add(content);
   return digest.hex();

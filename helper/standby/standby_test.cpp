@@ -1,7 +1,7 @@
 // standby_test.cpp: the settings file and the manifest, to the letter.
 #include <gtest/gtest.h>
 
-#include "helper/base/crc32c.h"
+#include "protocol/crc32c.h"
 #include "helper/base/failure.h"
 #include "helper/standby/manifest.h"
 #include "helper/standby/settings_file.h"

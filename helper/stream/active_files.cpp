@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "helper/base/crc32c.h"
+#include "protocol/crc32c.h"
 #include "helper/base/failure.h"
 #include "helper/standby/manifest.h"
 
@@ -98,8 +98,8 @@ void ActiveFiles::finish(std::uint32_t file, Active& active) {
   std::uint32_t crc = 0;
   for (const auto& chunk : results) {
     if (chunk.length == 0) continue;
-    crc = crc32c_add_zeros(crc, chunk.offset - length);
-    crc = crc32c_combine(crc, chunk.crc, chunk.length);
+    crc = protocol::crc32c_add_zeros(crc, chunk.offset - length);
+    crc = protocol::crc32c_combine(crc, chunk.crc, chunk.length);
     length = chunk.offset + chunk.length;
   }
   output_of(active, file).finish(length, entry.mode & target_.file_mode());

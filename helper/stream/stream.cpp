@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
-#include "helper/base/crc32c.h"
+#include "protocol/crc32c.h"
 
 namespace standby_clone {
 namespace {
@@ -111,7 +111,7 @@ void Stream::take_data(const Data& data) {
   switch (data.coding) {
     case Coding::kPlain:
       if (data.payload.size() != data.plain_size) distrust("a frame of another size than it says");
-      crc = copy_with_crc32c(to, data.payload);
+      crc = protocol::copy_with_crc32c(to, data.payload);
       chunk_.has_content = true;
       break;
     case Coding::kZstd:
@@ -121,7 +121,7 @@ void Stream::take_data(const Data& data) {
     case Coding::kZero:
       if (!data.payload.empty()) distrust("zeros with content");
       std::memset(to, 0, data.plain_size);
-      crc = crc32c_add_zeros(0, data.plain_size);
+      crc = protocol::crc32c_add_zeros(0, data.plain_size);
       break;
     default:
       distrust("an unknown coding");
@@ -131,7 +131,7 @@ void Stream::take_data(const Data& data) {
          fmt::format("data of file \"{}\" at offset {} was altered on its way",
                      job_.list.path(job_.list.files[asked.file]), data.offset),
          "Check the network between the hosts; then run the clone again.");
-  chunk_.crc = crc32c_combine(chunk_.crc, crc, data.plain_size);
+  chunk_.crc = protocol::crc32c_combine(chunk_.crc, crc, data.plain_size);
   chunk_.received += data.plain_size;
   job_.counters.bytes_done.fetch_add(data.plain_size, std::memory_order_relaxed);
 }
@@ -140,7 +140,7 @@ std::uint32_t Stream::expand(const Data& data, std::byte* to) {
   std::size_t size = ZSTD_decompressDCtx(zstd_.get(), to, data.plain_size, data.payload.data(),
                                          data.payload.size());
   if (ZSTD_isError(size) || size != data.plain_size) distrust("a frame that cannot be expanded");
-  return crc32c({to, data.plain_size});
+  return protocol::crc32c({to, data.plain_size});
 }
 
 void Stream::take_end(const RangeEnd& end) {
@@ -189,7 +189,7 @@ std::string Stream::read_small_file(const std::string& path, std::uint32_t size)
     } else {
       if (data.coding != Coding::kPlain || data.payload.size() != data.plain_size)
         distrust("a frame of another size than it says");
-      crc = copy_with_crc32c(expanded_.data(), data.payload);
+      crc = protocol::copy_with_crc32c(expanded_.data(), data.payload);
     }
     if (crc != data.crc) distrust("file \"" + path + "\" was altered on its way");
     content.append(reinterpret_cast<const char*>(expanded_.data()), data.plain_size);

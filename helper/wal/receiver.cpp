@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace standby_clone {
@@ -175,6 +176,9 @@ void WalReceiver::open_segment(Lsn at) {
   segment_.reset(open(segment_name_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                       target_.file_mode()));
   if (!segment_) fail_on_disk("create WAL file", segment_name_, errno);
+  // Whatever our umask: the group may read where the donor's may.
+  if (fchmod(segment_.get(), target_.file_mode()) != 0)
+    fail_on_disk("set the mode of WAL file", segment_name_, errno);
   if (fallocate(segment_.get(), 0, 0, segment_size_) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
     fail_on_disk("reserve space for WAL file", segment_name_, errno);
   if (ftruncate(segment_.get(), segment_size_) != 0)

@@ -26,6 +26,9 @@ our %EXIT = (
   usage => 2, connection => 3, target => 4, preflight => 5, corrupted => 6,
   disk => 7, cancelled => 8, lost => 9, donor => 10);
 
+# The tests' own name would hide the program's in pg_stat_activity.
+delete $ENV{PGAPPNAME};
+
 my $default_limit = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 120;
 
 # Polls until the code returns true; fails the test and returns 0 after the limit (seconds).
@@ -106,13 +109,14 @@ sub scratch
 
 # --- the program ---------------------------------------------------------------------
 
-# Starts the program: start_clone($primary, $directory or node, @options). Options come last, so
-# that they can overrule. Returns a StandbyClone::Run.
+# Starts the program: start_clone($primary, $directory or node, @options). The standby's name is
+# `clone` unless the options say otherwise. Returns a StandbyClone::Run.
 sub start_clone
 {
 	my ($primary, $to, @options) = @_;
 	my $directory = ref $to ? $to->data_dir : $to;
-	my @command = ('pg_standby_clone', '-D', $directory, '-w', '--name', 'clone');
+	my @command = ('pg_standby_clone', '-D', $directory, '-w');
+	push @command, '--name', 'clone' unless grep { $_ eq '--name' } @options;
 	push @command, '-h', $primary->host, '-p', $primary->port if $primary;
 	return StandbyClone::Run->new(@command, @options);
 }

@@ -1,5 +1,5 @@
 // crc32c_test.cpp: known values, and every way of splitting gives the same.
-#include "helper/base/crc32c.h"
+#include "protocol/crc32c.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace standby_clone {
+namespace protocol {
 namespace {
 
 std::span<const std::byte> bytes(std::string_view text) {
@@ -76,4 +76,4 @@ TEST(Crc32c, copies_what_it_checks) {
 }
 
 }  // namespace
-}  // namespace standby_clone
+}  // namespace protocol

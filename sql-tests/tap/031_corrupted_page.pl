@@ -1,0 +1,48 @@
+# A page whose checksum is wrong: file and block are named, the exit code says it, nothing startable is
+# left; with --no-verify-checksums it goes through, as people who must save what is left need
+# (traps 55 to 59).
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use StandbyClone;
+
+my $primary = new_primary();
+fill_primary($primary);
+my $path = $primary->safe_psql('postgres', "SELECT pg_relation_filepath('plain')");
+$primary->stop;
+for my $block (3, 7)
+{
+	open my $file, '+<:raw', $primary->data_dir . "/$path" or die;
+	seek $file, $block * 8192 + 4000, 0;
+	print $file 'broken';
+	close $file;
+}
+$primary->start;
+
+my $standby = new_place();
+my $run = run_clone($primary, $standby, '-N');
+clone_fails($run, 'corrupted', qr/\Q$path\E/, 'corrupted');
+like($run->err, qr/block 3\b/, 'corrupted: the first block is named');
+is_not_startable($standby->data_dir, 'corrupted');
+is_clean_on($primary, 'corrupted');
+is($primary->safe_psql('postgres', 'SELECT state, checksum_failures FROM clone_status()'), 'failed|2',
+	'corrupted: the donor counts and remembers it');
+like($primary->safe_psql('postgres', 'SELECT error FROM clone_status()'), qr/checksum/,
+	'corrupted: with the reason');
+like(content_of($primary->logfile), qr/\Q$path\E/, "corrupted: the donor's log names the file");
+
+exit_is(run_clone($primary, $standby, '-N', '--no-verify-checksums'), 'completed', 'not verified');
+ok(start_server_in($standby), 'not verified: the standby starts');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM toasted'), '200', 'not verified: and serves');
+
+# A cluster without checksums has none to be wrong.
+my $careless = new_primary(name => 'careless', checksums => 0,
+	initdb => [ $primary->pg_version >= 18 ? '--no-data-checksums' : () ]);
+fill_primary($careless, rows => 1000);
+my $second = new_place('second');
+exit_is(run_clone($careless, $second, '-N'), 'completed', 'without checksums');
+prove_standby($careless, $second, 'without checksums');
+
+done_testing();

@@ -58,10 +58,13 @@ struct Begin {
   std::int8_t compression_level = 0;
   std::uint16_t streams = 1;
   std::uint64_t max_rate = 0;        // bytes per second on the wire, 0: no limit
+  // PQbackendPID() of the connection that receives WAL; 0 with -X none. A WAL sender
+  // with a frozen peer would hold up a shutdown: it ends with the clone.
+  std::int32_t wal_sender_pid = 0;
   static void fields(auto& field, auto& m) {
     field(m.target, m.destination, m.slot_name, m.label, m.slot_given, m.fast_checkpoint,
           m.verify_checksums, m.advance_slot, m.compression, m.compression_level, m.streams,
-          m.max_rate);
+          m.max_rate, m.wal_sender_pid);
   }
 };
 

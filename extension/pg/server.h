@@ -56,6 +56,7 @@ extern "C" {
 #include "postmaster/syslogger.h"
 #include "replication/slot.h"
 #include "replication/walsender.h"
+#include "replication/walsender_private.h"
 #include "storage/bufpage.h"
 #include "storage/checksum.h"
 #include "storage/dsm.h"

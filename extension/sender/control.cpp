@@ -19,6 +19,9 @@ using protocol::Status;
 // that nobody wakes us for are seen soon.
 constexpr long kWaitMs = 1000;
 
+// How long a helper may keep the connection of a clone that has ended.
+constexpr std::uint64_t kGraceMs = 10 * 1000;
+
 // What Status said last; a difference is reported unasked.
 struct Reported {
   State state;
@@ -32,6 +35,7 @@ struct Control {
   Connection* connection;
   BackgroundWorkerHandle* worker;  // NULL after a reattach
   std::uint64_t begun_ms;
+  std::uint64_t ended_ms;  // when the clone was first seen ended, or heard of since; 0: it lives
   bool label_awaited;
   Reported reported;
 };
@@ -152,6 +156,7 @@ void begin(Control& control, const protocol::Begin& request) {
   wishes.compression_level = request.compression_level;
   wishes.streams = request.streams;
   wishes.max_rate = request.max_rate;
+  wishes.wal_sender_pid = request.wal_sender_pid;
   check_slot(wishes.slot_name, wishes.slot_given);
 
   control.connection->session = session::open_session(wishes);
@@ -348,6 +353,16 @@ void reattach(Control& control, const protocol::Hello& hello) {
   send_status(control);
 }
 
+// A helper that hears that its clone has ended closes the connection. One that does not
+// react is frozen: what it reads when it wakes up is in its socket already.
+void leave_silent_helper(Control& control) {
+  if (!protocol::is_ended(session::look(control.connection->session).state)) return;
+  std::uint64_t now = session::monotonic_ms();
+  if (control.ended_ms == 0) control.ended_ms = now;
+  if (now - control.ended_ms < kGraceMs) return;
+  ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the clone has ended"));
+}
+
 }  // namespace
 
 void serve_control(Connection& connection, const protocol::Hello& hello) {
@@ -368,6 +383,7 @@ void serve_control(Connection& connection, const protocol::Hello& hello) {
     if (has_session(control)) {
       check_worker(control);
       report_changes(control);
+      leave_silent_helper(control);
     }
   }
 }

@@ -172,6 +172,8 @@ Handle open_session(const Wishes& wishes) {
   area->advance_slot = wishes.advance_slot;
   area->compression = wishes.compression;
   area->compression_level = wishes.compression_level;
+  area->wal_sender_pid = wishes.wal_sender_pid;
+  area->role = GetUserId();
   pg_atomic_write_u64(&area->max_rate, wishes.max_rate);
 
   protocol::Token token;
@@ -246,8 +248,8 @@ Handle open_session(const Wishes& wishes) {
     case kElsewhere:
       ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
               errmsg("clones are running from another database of this server"),
-              errdetail("Its OID is %u.", home),
-              errhint("Connect to that database, or wait for them to end."));
+              errhint("Connect to database \"%s\" (--dbname), or wait for them to end.",
+                      get_database_name(home)));
       break;
   }
   return handle;

@@ -108,6 +108,8 @@ struct SessionArea {
   bool advance_slot;
   protocol::Compression compression;
   std::int8_t compression_level;
+  pid_t wal_sender_pid;    // of the helper's WAL connection, as it says; 0: none
+  Oid role;                // whose clone it is
   // The token bucket of all streams (sender/rate.h).
   slock_t rate_lock;
   std::uint64_t rate_next_us;      // when the next frame may go, monotonic
@@ -164,6 +166,7 @@ struct Wishes {
   std::int8_t compression_level;
   std::uint16_t streams;
   std::uint64_t max_rate;
+  pid_t wal_sender_pid;
 };
 
 // Takes a record for a new clone. ERROR if the target has a live clone, all

@@ -397,6 +397,22 @@ void terminate_streams() {
   session::Locked::end();
 }
 
+// The helper has told us which WAL sender is its own; believed only if it is one, of the
+// same role.
+void terminate_wal_sender() {
+  const session::SessionArea& area = *work.session.area;
+  if (area.wal_sender_pid == 0) return;
+  PGPROC* process = BackendPidGetProc(area.wal_sender_pid);
+  if (process == nullptr || process->roleId != area.role) return;
+  for (int index = 0; index < max_wal_senders; ++index) {
+    WalSnd* sender = &WalSndCtl->walsnds[index];
+    SpinLockAcquire(&sender->mutex);
+    bool is_it = sender->pid == area.wal_sender_pid;
+    SpinLockRelease(&sender->mutex);
+    if (is_it) kill(area.wal_sender_pid, SIGTERM);
+  }
+}
+
 // Gives back what outlives this process: the permanent slot of a clone that did not
 // complete. The temporary slot and the backup end with the process. Called with no
 // transaction in progress, or from the exit callback, where nothing may fail.
@@ -416,6 +432,8 @@ void drop_made_slot() {
 void leave(int, Datum) {
   if (work.session.record == nullptr) return;
   bool was_ended = protocol::is_ended(session::look(work.session).state);
+  // A frozen helper would keep it, and a shutdown of the server waits for WAL senders.
+  if (session::look(work.session).state != State::kCompleted) terminate_wal_sender();
   if (!was_ended) {
     drop_made_slot();
     session::finish(work.session, State::kFailed,

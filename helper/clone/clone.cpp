@@ -205,6 +205,7 @@ void Clone::begin() {
   request.compression_level = options_.compression_level;
   request.streams = stream_count_;
   request.max_rate = options_.max_rate;
+  request.wal_sender_pid = wal_connection_ ? wal_connection_->backend_pid() : 0;
   session_ = control_->begin(request);
 }
 

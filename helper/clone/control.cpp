@@ -221,8 +221,8 @@ std::string Control::reason_of_donor() noexcept {
       connection_.wait(100);
       pause_if(stop_);
     }
-  } catch (const std::exception& failure) {
-    return failure.what();
+  } catch (const std::exception&) {
+    // The connection is lost as well: the caller's own cause stands.
   }
   return status_.error;
 }

@@ -211,6 +211,12 @@ void Connection::connect(const Donor& donor, Purpose purpose, const Address* add
   values.push_back(nullptr);
   connection_ = PQconnectStartParams(names.data(), values.data(), 1);
   if (connection_ == nullptr) fail(Kind::kInternal, "out of memory for a connection");
+  PQsetNoticeReceiver(
+      connection_,
+      [](void* notice, const PGresult* result) {
+        *static_cast<std::string*>(notice) = field(result, PG_DIAG_MESSAGE_PRIMARY);
+      },
+      &last_notice_);
 }
 
 // True when connected. False when refused.
@@ -260,7 +266,10 @@ void Connection::fail_connecting(Purpose purpose) const {
 
 void Connection::fail_lost(const std::string& what) const {
   if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+  // libpq's further lines guess at what the first says.
   std::string reason = trimmed(PQerrorMessage(connection_));
+  reason = reason.substr(0, reason.find('\n'));
+  if (!last_notice_.empty()) reason += " (" + last_notice_ + ")";
   fail(Kind::kLostDonor, fmt::format("could not {}: {}", what, reason),
        "See the donor's log; then run the clone again.");
 }
@@ -346,8 +355,8 @@ std::optional<Message> Connection::receive() {
   if (size == 0) return std::nullopt;
   if (size == -2) fail_lost("receive from the donor");
   // The copy is over: an error that tells why, or an end in order.
-  Result result = next_result(Kind::kDonorFailed);
   copy_ended_ = true;
+  next_result(Kind::kDonorFailed);
   return std::nullopt;
 }
 

@@ -124,6 +124,7 @@ class Connection {
   bool user_gave_database_ = false;
   bool copy_ended_ = false;
   bool output_pending_ = false;
+  std::string last_notice_;  // often the server's reason for the end that follows
 };
 
 // The kind of failure behind an SQLSTATE: lost, corrupted, or `otherwise`.

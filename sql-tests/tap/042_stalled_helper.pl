@@ -1,0 +1,72 @@
+# A helper that is frozen (SIGSTOP) with full sockets: DROP DATABASE, DROP TABLESPACE and a fast
+# shutdown go through on the donor all the same (traps 73 and 74).
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+use StandbyClone;
+
+my $primary = new_primary();
+fill_primary($primary);
+# More than sockets and buffers take in, so that streams really stall.
+$primary->safe_psql('postgres', <<'SQL');
+CREATE TABLE big AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 250000) n;
+CREATE DATABASE doomed;
+SQL
+my $space = scratch('space');
+$primary->safe_psql('postgres', "CREATE TABLESPACE doomed_space LOCATION '$space'");
+
+sub within
+{
+	my ($limit, $what, $code) = @_;
+	my $before = time();
+	$code->();
+	cmp_ok(time() - $before, '<', $limit, "$what: within $limit s");
+}
+
+my $place = new_place();
+my ($from, $to) = ($space, scratch('to'));
+my $run = start_clone($primary, $place, '-N', '-j', '3', '-T', "$from=$to");
+wait_for_copying($primary, $run);
+$run->signal('STOP');
+wait_until('all streams wait for the helper', sub {
+	$primary->safe_psql('postgres', <<'SQL') eq '3' });
+SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'
+SQL
+within(5, 'DROP DATABASE', sub { $primary->safe_psql('postgres', 'DROP DATABASE doomed') });
+within(5, 'DROP TABLESPACE', sub { $primary->safe_psql('postgres', 'DROP TABLESPACE doomed_space') });
+within(5, 'pg_terminate_backend', sub {
+	$primary->safe_psql('postgres', 'SELECT pg_terminate_backend(pid, 4000) FROM clone_streams') });
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM clone_streams'), '0', 'terminated streams are gone');
+$run->signal('CONT');
+exit_is($run, 'lost', 'when it wakes up it ends');
+is_clean_on($primary, 'it woke up');
+
+$run = start_clone($primary, $place, '-N', '-j', '3');
+wait_for_copying($primary, $run);
+$run->signal('STOP');
+wait_until('all streams wait for the helper', sub {
+	$primary->safe_psql('postgres', <<'SQL') eq '3' });
+SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'
+SQL
+within(15, 'fast shutdown', sub { $primary->stop('fast') });
+$run->signal('CONT');
+# Which of the two it hears first is chance: the donor's reason, or the end of the connection.
+like($run->finish, qr/^(9|10)$/, 'the donor is gone: exit code');
+is_not_startable($place->data_dir, 'the donor is gone');
+
+# The lease ends a helper that never wakes up.
+$primary->append_conf('postgresql.conf', "pg_standby_clone.reconnect_timeout = '3s'\n");
+$primary->start;
+$run = start_clone($primary, $place, '-N', '-r', '2M');
+wait_for_copying($primary, $run);
+$run->signal('STOP');
+is_clean_on($primary, 'silent');
+$run->signal('CONT');
+isnt($run->finish, 0, 'silent: it fails when it wakes up');
+like($run->err, qr/silent for longer than pg_standby_clone\.reconnect_timeout/, 'silent: and says why');
+is_not_startable($place->data_dir, 'silent');
+
+done_testing();

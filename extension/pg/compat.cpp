@@ -20,4 +20,12 @@ bool is_invalidated(const ReplicationSlot& slot) {
 #endif
 }
 
+void acquire_slot(const char* name) {
+#if PG_VERSION_NUM >= 180000
+  ReplicationSlotAcquire(name, true, true);
+#else
+  ReplicationSlotAcquire(name, true);
+#endif
+}
+
 }  // namespace compat

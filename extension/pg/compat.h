@@ -18,6 +18,9 @@ std::uint32_t wait_event(const char* name);
 // holds the slot's spinlock.
 bool is_invalidated(const ReplicationSlot& slot);
 
+// Makes the slot this process's own (MyReplicationSlot); an ERROR if it is active.
+void acquire_slot(const char* name);
+
 // The backend with this process id, or NULL.
 inline PGPROC* proc_of(pid_t pid) { return pid == 0 ? nullptr : BackendPidGetProc(pid); }
 

@@ -81,11 +81,11 @@ void send_status(Control& control) {
 
 struct SlotCensus {
   int free;
-  bool exists, is_active, is_logical;
+  bool exists, is_active, is_logical, is_lost;
 };
 
 SlotCensus count_slots(const char* name) {
-  SlotCensus census{0, false, false, false};
+  SlotCensus census{};
   LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
   for (int index = 0; index < max_replication_slots; ++index) {
     ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
@@ -97,6 +97,7 @@ SlotCensus count_slots(const char* name) {
     census.exists = true;
     SpinLockAcquire(&slot->mutex);
     census.is_active = slot->active_pid != 0;
+    census.is_lost = compat::is_invalidated(*slot);
     SpinLockRelease(&slot->mutex);
     census.is_logical = SlotIsLogical(slot);
   }
@@ -121,6 +122,11 @@ void check_slot(const char* name, bool given) {
     ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
             errmsg("replication slot \"%s\" is active: a standby uses it", name),
             errhint("Stop that standby first, or choose another --name or --slot."));
+  if (given && census.is_lost)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("replication slot \"%s\" is lost: it held more WAL than max_slot_wal_keep_size allows",
+                   name),
+            errhint("Drop it and create it again, or leave --slot out."));
   int needed = 1 + (wanted && !census.exists ? 1 : 0);
   if (census.free < needed)
     ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

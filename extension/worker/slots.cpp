@@ -12,6 +12,20 @@ Datum name_datum(const char* name) {
   return NameGetDatum(value);
 }
 
+// Sets what an unused slot holds: forward, back, or for the first time (a slot made without
+// reserving WAL), none of which SQL can do but the first. Going back is safe as the
+// temporary slot holds that WAL.
+void take_over(const char* name, XLogRecPtr lsn) {
+  compat::acquire_slot(name);
+  SpinLockAcquire(&MyReplicationSlot->mutex);
+  MyReplicationSlot->data.restart_lsn = lsn;
+  SpinLockRelease(&MyReplicationSlot->mutex);
+  ReplicationSlotMarkDirty();
+  ReplicationSlotSave();
+  ReplicationSlotsComputeRequiredLSN();
+  ReplicationSlotRelease();
+}
+
 }  // namespace
 
 Slot find(const char* name) {
@@ -23,7 +37,7 @@ Slot find(const char* name) {
     SpinLockAcquire(&slot->mutex);
     found.exists = true;
     found.is_active = slot->active_pid != 0 && slot->active_pid != MyProcPid;
-    found.is_lost = compat::is_invalidated(*slot) || XLogRecPtrIsInvalid(slot->data.restart_lsn);
+    found.is_lost = compat::is_invalidated(*slot);
     found.restart_lsn = slot->data.restart_lsn;
     SpinLockRelease(&slot->mutex);
   }
@@ -42,20 +56,15 @@ void advance(const char* name, XLogRecPtr lsn) {
 }
 
 bool hand_over(const char* temporary, const char* name, bool given) {
-  Slot source = find(temporary);
   Slot target = find(name);
-  // A slot that holds less than the standby will ask for is as good as lost.
-  bool is_usable = target.exists && !target.is_lost && target.restart_lsn <= source.restart_lsn;
-  if (target.exists && is_usable) {
-    advance(name, source.restart_lsn);
+  if (target.exists && !target.is_lost) {
+    take_over(name, find(temporary).restart_lsn);
     return false;
   }
-  // A slot somebody has just made for this clone, without reserving WAL, is also
-  // here: it takes its place below.
   if (target.exists && given)
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("replication slot \"%s\" no longer holds the WAL the standby needs", name),
-            errhint("Drop it, and run the clone without --slot or with a slot that reserves WAL."));
+            errmsg("replication slot \"%s\" was invalidated during the clone", name),
+            errhint("Raise max_slot_wal_keep_size, or run the clone without --slot."));
   if (target.exists) drop(name);
   OidFunctionCall3(F_PG_COPY_PHYSICAL_REPLICATION_SLOT_NAME_NAME_BOOL, name_datum(temporary),
                    name_datum(name), BoolGetDatum(false));

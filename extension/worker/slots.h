@@ -9,8 +9,8 @@ namespace slots {
 struct Slot {
   bool exists;
   bool is_active;       // held by another process
-  bool is_lost;         // its WAL may be gone
-  XLogRecPtr restart_lsn;
+  bool is_lost;         // invalidated: its WAL may be gone
+  XLogRecPtr restart_lsn;  // invalid: no WAL reserved yet
 };
 
 // Needs no transaction.
@@ -21,7 +21,7 @@ void create_temporary(const char* name);  // WAL reserved at once (trap 4)
 // Moves the slot forward to `lsn`; does nothing if it is there already.
 void advance(const char* name, XLogRecPtr lsn);
 
-// Makes `name` hold the WAL that `temporary` holds: a usable slot of that name is
+// Makes `name` hold the WAL that `temporary` holds: an unused slot of that name is
 // moved, a lost one is made anew unless it was `given` by the user (then an ERROR).
 // Returns whether the slot was made here and is ours to drop.
 bool hand_over(const char* temporary, const char* name, bool given);

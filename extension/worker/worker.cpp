@@ -99,7 +99,7 @@ void find_stop_reason() {
 
 void check_slot_health() {
   slots::Slot slot = slots::find(work.temporary_slot);
-  if (slot.exists && !slot.is_lost) {
+  if (slot.exists && !slot.is_lost && !XLogRecPtrIsInvalid(slot.restart_lsn)) {
     XLogRecPtr now = record().in_recovery ? GetXLogReplayRecPtr(nullptr) : GetXLogInsertRecPtr();
     pg_atomic_write_u64(&record().wal_retained,
                         now > slot.restart_lsn ? now - slot.restart_lsn : 0);
@@ -402,7 +402,7 @@ void terminate_streams() {
 void terminate_wal_sender() {
   const session::SessionArea& area = *work.session.area;
   if (area.wal_sender_pid == 0) return;
-  PGPROC* process = BackendPidGetProc(area.wal_sender_pid);
+  PGPROC* process = compat::proc_of(area.wal_sender_pid);
   if (process == nullptr || process->roleId != area.role) return;
   for (int index = 0; index < max_wal_senders; ++index) {
     WalSnd* sender = &WalSndCtl->walsnds[index];

@@ -247,6 +247,12 @@ void Connection::fail_connecting(Purpose purpose) const {
     fail(Kind::kConnection, message,
          "Add these lines to the donor's pg_hba.conf, and reload it (SELECT pg_reload_conf()):\n" +
              lines);
+  if (message.find("too many clients") != std::string::npos ||
+      message.find("remaining connection slots") != std::string::npos ||
+      message.find("too many connections") != std::string::npos)
+    fail(Kind::kPreflight, message,
+         "A clone needs two connections and one for each stream: use fewer --jobs, or raise "
+         "max_connections.");
   if (message.find("max_wal_senders") != std::string::npos)
     fail(Kind::kPreflight, message,
          "Raise max_wal_senders on the donor (a restart), or end an idle standby connection.");

@@ -32,10 +32,14 @@ exit_is(run_clone($primary, $place, '-N', '--no-slot'), 'completed', 'with --no-
 $place->clean_node;
 $place = new_place('again');
 with_settings("max_replication_slots = 10\nmax_worker_processes = 1\n", qr/no background worker free/, 'no worker');
-with_settings("max_worker_processes = 16\npg_standby_clone.max_streams = 4\nmax_connections = 100\n",
+with_settings("max_worker_processes = 16\npg_standby_clone.max_streams = 4\n",
 	qr/slot "missing" does not exist/, 'a slot that is not there', '-S', 'missing');
 $primary->safe_psql('postgres', "SELECT pg_create_logical_replication_slot('logical', 'pgoutput')")
   if $primary->safe_psql('postgres', 'SHOW wal_level') eq 'logical';
+
+with_settings("max_connections = 6\nsuperuser_reserved_connections = 0\n",
+	qr/too many clients.*\n.*fewer --jobs/, 'no connection left', '-j', '8');
+$primary->append_conf('postgresql.conf', "max_connections = 40\n");
 
 # All WAL senders are taken.
 $primary->append_conf('postgresql.conf', "max_wal_senders = 1\n");

@@ -62,6 +62,7 @@ autovacuum = off
 max_wal_size = 1GB
 shared_buffers = 32MB
 max_worker_processes = 16
+max_connections = 40
 CONF
 	$node->append_conf('postgresql.conf', $with{conf}) if $with{conf};
 	return $node if exists $with{start} && !$with{start};

@@ -27,6 +27,7 @@ WERROR ?= $(if $(wildcard $(top)/.git),-Werror)
 export WERROR
 
 BINDIR ?= $(shell $(PG_CONFIG) --bindir)
+MANDIR ?= $(shell $(PG_CONFIG) --mandir)
 
 .PHONY: all extension helper install install-extension install-helper uninstall installcheck \
         stage test unit-test regress tap check-boundaries demo bench dist clean
@@ -52,10 +53,12 @@ install-extension: extension
 install-helper: helper
 	mkdir -p '$(DESTDIR)$(BINDIR)'
 	install -m 755 $(HELPER) '$(DESTDIR)$(BINDIR)/pg_standby_clone'
+	mkdir -p '$(DESTDIR)$(MANDIR)/man1'
+	install -m 644 $(top)/docs/pg_standby_clone.1 '$(DESTDIR)$(MANDIR)/man1/'
 
 uninstall:
 	+@$(EXTENSION_MAKE) uninstall
-	rm -f '$(DESTDIR)$(BINDIR)/pg_standby_clone'
+	rm -f '$(DESTDIR)$(BINDIR)/pg_standby_clone' '$(DESTDIR)$(MANDIR)/man1/pg_standby_clone.1'
 
 # A copy of the PostgreSQL installation with our files in it: tests never touch the
 # system's, and need no rights there.

@@ -184,6 +184,15 @@ void Target::inspect() {
       commit();
       return;
     }
+    // A copied or moved directory brings along a journal that speaks of another one's
+    // tablespaces, which are not ours to empty.
+    std::error_code error;
+    const std::string& home = journal.directories.front().path;
+    if (!fs::equivalent(home, path(), error))
+      fail(Kind::kTargetRefused,
+           fmt::format("directory \"{}\" holds a copy of the unfinished clone in \"{}\"", path(),
+                       home),
+           "If nothing in it is needed, empty it, then run the clone again.");
     return start_over(journal);
   }
   // A clone that died before its first line in the journal has left at most these.

@@ -1,7 +1,11 @@
 // options_test.cpp: the command line a pg_basebackup user types, and what is refused.
 #include "helper/options/options.h"
 
+#include <fstream>
 #include <gtest/gtest.h>
+#include <regex>
+#include <set>
+#include <sstream>
 
 namespace standby_clone {
 namespace {
@@ -86,6 +90,35 @@ TEST(Options, mappings_with_escaped_equal_signs) {
   EXPECT_EQ(parse_mapping("/a\\=1=/b"), (std::pair<std::string, std::string>{"/a=1", "/b"}));
   for (auto text : {"/a", "=/b", "/a=", "/a=/b=/c", "a=/b", "/a=b"})
     EXPECT_EQ(parse_mapping(text), std::nullopt) << text;
+}
+
+// --- the documents ---
+
+std::set<std::string> options_in(const std::string& text, const char* pattern) {
+  std::set<std::string> names;
+  const std::regex expression(pattern);
+  for (std::sregex_iterator at(text.begin(), text.end(), expression), end; at != end; ++at)
+    names.insert((*at)[1]);
+  return names;
+}
+
+std::string document(const std::string& name) {
+  std::string here = __FILE__;
+  std::ifstream file(here.substr(0, here.rfind("helper/")) + "docs/" + name);
+  std::stringstream content;
+  content << file.rdbuf();
+  return content.str();
+}
+
+TEST(Documents, name_the_options_that_help_names) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(parse({"--help"}).exit_code, 0);
+  auto known = options_in(testing::internal::GetCapturedStdout(),
+                          R"(\n +(?:-\S,)?--([a-z-]+))");
+  EXPECT_GT(known.size(), 25u);
+  EXPECT_EQ(options_in(document("options.md"), R"(\n\| (?:`-\S`, )?`--([a-z-]+))"), known);
+  std::string manual = std::regex_replace(document("pg_standby_clone.1"), std::regex(R"(\\-)"), "-");
+  EXPECT_EQ(options_in(manual, R"(\n\.BR (?:-\S ", " )?--([a-z-]+))"), known);
 }
 
 }  // namespace

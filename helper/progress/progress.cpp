@@ -115,6 +115,7 @@ double Progress::percent(const Reading& reading) const {
 }
 
 void Progress::draw_bar(const Reading& reading) {
+  unsigned width = terminal_width() - 1;
   std::string text;
   if (phase_ == Phase::kCopying && reading.bytes_total > 0) {
     std::string eta = rate_ > 0 && reading.bytes_total > reading.bytes_done
@@ -126,18 +127,18 @@ void Progress::draw_bar(const Reading& reading) {
         human_size(reading.bytes_done), human_size(reading.bytes_total),
         human_rate(static_cast<std::uint64_t>(rate_)),
         human_rate(static_cast<std::uint64_t>(wire_rate_)), reading.streams, eta);
-    unsigned width = terminal_width() - 1;
     unsigned taken = static_cast<unsigned>(tail.size()) + 10;
     unsigned room = width > taken + 4 ? std::min(width - taken, 40u) : 0;
     auto filled = static_cast<unsigned>(percent(reading) / 100 * room);
     std::string bar = room == 0 ? "" : "[" + std::string(filled, '#') + std::string(room - filled, '.') + "]";
     text = "copying " + bar + tail;
-    text.resize(std::min<std::size_t>(text.size(), width));
   } else {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - phase_started_);
     text = fmt::format("{} ({})", sentence_of(phase_),
                        human_time(static_cast<std::uint64_t>(seconds.count())));
   }
+  // A bar that wraps is never wiped.
+  text.resize(std::min<std::size_t>(text.size(), width));
   std::fprintf(stderr, "\r\033[K%s", text.c_str());
   std::fflush(stderr);
   bar_drawn_ = true;

@@ -180,8 +180,8 @@ std::string Stream::read_small_file(const std::string& path, std::uint32_t size)
       return content;
     }
     auto data = decode_or_distrust<Data>(*message);
-    if (data.tag != next_tag_ || data.offset != content.size() || data.plain_size > size ||
-        data.plain_size > protocol::kFramePlainMax)
+    if (data.tag != next_tag_ || data.offset != content.size() ||
+        data.plain_size > size - content.size() || data.plain_size > protocol::kFramePlainMax)
       distrust("data out of order");
     std::uint32_t crc = 0;
     if (data.coding == Coding::kZstd) {

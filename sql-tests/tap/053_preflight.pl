@@ -37,7 +37,7 @@ with_settings("max_worker_processes = 16\npg_standby_clone.max_streams = 4\n",
 $primary->safe_psql('postgres', "SELECT pg_create_logical_replication_slot('logical', 'pgoutput')")
   if $primary->safe_psql('postgres', 'SHOW wal_level') eq 'logical';
 
-with_settings("max_connections = 6\nsuperuser_reserved_connections = 0\n",
+with_settings("max_connections = 3\nsuperuser_reserved_connections = 0\n",
 	qr/too many clients.*\n.*fewer --jobs/, 'no connection left', '-j', '8');
 $primary->append_conf('postgresql.conf', "max_connections = 40\n");
 

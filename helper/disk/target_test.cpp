@@ -1,0 +1,410 @@
+// target_test.cpp: which directories are taken and which refused; and that nothing but
+// what was made is ever removed.
+#include "helper/disk/target.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper/base/failure.h"
+#include "helper/disk/scratch_directory.h"
+
+namespace standby_clone {
+namespace {
+
+namespace fs = std::filesystem;
+using Names = std::vector<std::string>;
+
+class TargetDirectory : public testing::Test {
+ protected:
+  TargetDirectory() {
+    fs::create_directory(data_);
+    fs::create_directory(neighbour_);
+    put_file(neighbour_ + "/precious", "precious");
+  }
+  ~TargetDirectory() override { EXPECT_EQ(content_of(neighbour_ + "/precious"), "precious"); }
+
+  TargetOptions options() const { return {data_, {}, "", true}; }
+
+  // A process that takes the target and dies in the middle of its work.
+  void die_at_work(const TargetOptions& options, const std::function<void(Target&)>& work) {
+    pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      try {
+        Target target(options);
+        work(target);
+      } catch (...) {
+        _exit(1);
+      }
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+  }
+
+  ScratchDirectory scratch_;
+  const std::string data_ = scratch_ / "data";
+  const std::string neighbour_ = scratch_ / "neighbour";
+};
+
+Failure refusal_of(const TargetOptions& options) {
+  try {
+    Target target(options);
+  } catch (const Failure& failure) {
+    return failure;
+  }
+  ADD_FAILURE() << "was taken";
+  return Failure(Kind::kInternal, "");
+}
+
+unsigned mode_of(const std::string& path) {
+  struct stat status {};
+  EXPECT_EQ(stat(path.c_str(), &status), 0) << path;
+  return status.st_mode & 07777;
+}
+
+pid_t dead_process() {
+  pid_t child = fork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);
+  return child;
+}
+
+TEST_F(TargetDirectory, that_is_empty_is_taken_and_locked) {
+  Target target(options());
+  EXPECT_FALSE(target.started_over());
+  EXPECT_FALSE(target.was_complete());
+  EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
+  // A server reads the first line: a negative number is no postmaster's.
+  EXPECT_EQ(std::strtol(content_of(data_ + "/postmaster.pid").c_str(), nullptr, 10), -getpid());
+  Journal journal = Journal::from_text(content_of(data_ + "/pg_standby_clone.journal"), "");
+  ASSERT_EQ(journal.directories.size(), 1u);
+  EXPECT_EQ(journal.directories[0].path, data_);
+  EXPECT_TRUE(journal.directories[0].existed);
+  EXPECT_FALSE(journal.is_committed);
+}
+
+TEST_F(TargetDirectory, that_is_not_there_is_made_and_goes_again) {
+  TargetOptions deep{scratch_ / "a/b/data", {}, "", true};
+  {
+    Target target(deep);
+    EXPECT_EQ(mode_of(deep.data_directory), 0700u);
+    target.remove_what_was_made();
+  }
+  EXPECT_FALSE(fs::exists(deep.data_directory));
+}
+
+TEST_F(TargetDirectory, of_a_clone_at_work_is_refused) {
+  Target target(options());
+  Failure failure = refusal_of(options());
+  EXPECT_EQ(failure.kind, Kind::kTargetRefused);
+  EXPECT_NE(failure.message.find("another clone is at work"), std::string::npos) << failure.message;
+  EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
+}
+
+TEST_F(TargetDirectory, of_somebody_else_is_refused_and_left_alone) {
+  put_file(data_ + "/thesis.txt", "years of work");
+  Failure failure = refusal_of(options());
+  EXPECT_EQ(failure.kind, Kind::kTargetRefused);
+  EXPECT_NE(failure.message.find("not empty"), std::string::npos) << failure.message;
+  EXPECT_EQ(names_in(data_), Names{"thesis.txt"});
+  EXPECT_EQ(content_of(data_ + "/thesis.txt"), "years of work");
+}
+
+TEST_F(TargetDirectory, with_a_hidden_file_only_is_not_empty) {
+  put_file(data_ + "/.profile", "");
+  EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
+  EXPECT_EQ(names_in(data_), Names{".profile"});
+}
+
+TEST_F(TargetDirectory, that_is_a_mount_point_gets_a_hint) {
+  fs::create_directory(data_ + "/lost+found");
+  EXPECT_NE(refusal_of(options()).hint.find("mount point"), std::string::npos);
+}
+
+TEST_F(TargetDirectory, of_a_running_server_is_refused) {
+  put_file(data_ + "/PG_VERSION", "15\n");
+  std::string lock = std::to_string(getpid()) + "\n" + data_ + "\n";
+  put_file(data_ + "/postmaster.pid", lock);
+  Failure failure = refusal_of(options());
+  EXPECT_EQ(failure.kind, Kind::kTargetRefused);
+  EXPECT_NE(failure.message.find("server runs in"), std::string::npos) << failure.message;
+  EXPECT_NE(failure.message.find(std::to_string(getpid())), std::string::npos) << failure.message;
+  EXPECT_EQ(content_of(data_ + "/postmaster.pid"), lock);
+}
+
+// Its journal would allow to start over; the server in it does not.
+TEST_F(TargetDirectory, of_a_running_server_is_refused_even_with_our_journal) {
+  put_file(data_ + "/pg_standby_clone.journal", Journal{false, {{data_, true}}}.to_text());
+  put_file(data_ + "/postmaster.pid", std::to_string(getpid()) + "\n");
+  put_file(data_ + "/PG_VERSION", "15\n");
+  EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
+  EXPECT_EQ(content_of(data_ + "/PG_VERSION"), "15\n");
+}
+
+TEST_F(TargetDirectory, of_a_stopped_or_crashed_server_is_refused_and_left_alone) {
+  put_file(data_ + "/PG_VERSION", "15\n");
+  std::string lock = std::to_string(dead_process()) + "\n";
+  put_file(data_ + "/postmaster.pid", lock);
+  Failure failure = refusal_of(options());
+  EXPECT_EQ(failure.kind, Kind::kTargetRefused);
+  EXPECT_NE(failure.hint.find("PostgreSQL cluster"), std::string::npos) << failure.hint;
+  EXPECT_EQ(content_of(data_ + "/postmaster.pid"), lock);
+  EXPECT_EQ(content_of(data_ + "/PG_VERSION"), "15\n");
+}
+
+TEST_F(TargetDirectory, with_the_first_trace_of_a_dead_clone_is_taken) {
+  put_file(data_ + "/postmaster.pid", "-" + std::to_string(dead_process()) + "\n");
+  put_file(data_ + "/pg_standby_clone.journal.new", "{");
+  Target target(options());
+  EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
+}
+
+TEST_F(TargetDirectory, that_is_a_file_is_refused) {
+  put_file(scratch_ / "file", "x");
+  EXPECT_EQ(refusal_of({scratch_ / "file", {}, "", true}).kind, Kind::kTargetRefused);
+  EXPECT_EQ(content_of(scratch_ / "file"), "x");
+}
+
+TEST_F(TargetDirectory, with_a_hostile_journal_is_refused_and_left_alone) {
+  std::string journal = R"({"pg_standby_clone":1,"committed":false,"directories":[{"path":"/","existed":true}]})";
+  put_file(data_ + "/pg_standby_clone.journal", journal);
+  put_file(data_ + "/file", "x");
+  EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
+  EXPECT_EQ(names_in(data_), (Names{"file", "pg_standby_clone.journal"}));
+}
+
+TEST_F(TargetDirectory, is_given_back_as_it_was) {
+  TargetOptions mine = options();
+  mine.tablespace_mapping = {{"/donor/old", scratch_ / "old"}, {"/donor/new", scratch_ / "new"}};
+  mine.wal_directory = scratch_ / "wal";
+  fs::create_directory(scratch_ / "old");
+  {
+    Target target(mine);
+    target.make_directory("pg_wal");
+    target.make_directory("pg_tblspc");
+    target.make_tablespace("pg_tblspc/1", "/donor/old");
+    target.make_tablespace("pg_tblspc/2", "/donor/new");
+    target.make_directory("pg_tblspc/2/PG_15");
+    target.write_file("pg_tblspc/1/file", "1");
+    target.write_file("pg_tblspc/2/PG_15/file", "2");
+    target.write_file("pg_wal/000000010000000000000001", "wal");
+    EXPECT_EQ(content_of(scratch_ / "new/PG_15/file"), "2");
+    EXPECT_EQ(names_in(scratch_ / "wal"), Names{"000000010000000000000001"});
+    // Content goes, what links lead to does not.
+    fs::create_symlink(neighbour_, data_ + "/link");
+    fs::create_symlink(neighbour_, scratch_ / "new/link");
+    target.remove_what_was_made();
+  }
+  EXPECT_EQ(names_in(scratch_.path()), (Names{"data", "neighbour", "old"}));
+  EXPECT_TRUE(fs::is_empty(data_));
+  EXPECT_TRUE(fs::is_empty(scratch_ / "old"));
+}
+
+TEST_F(TargetDirectory, is_given_back_when_a_second_directory_is_refused) {
+  put_file(neighbour_ + "/file", "x");
+  for (const std::string& wal : {neighbour_, data_ + "/pg_wal_elsewhere", data_}) {
+    TargetOptions mine = options();
+    mine.wal_directory = wal;
+    EXPECT_EQ(refusal_of(mine).kind, Kind::kTargetRefused) << wal;
+    EXPECT_TRUE(fs::is_empty(data_)) << wal;
+  }
+  EXPECT_EQ(names_in(neighbour_), (Names{"file", "precious"}));
+  EXPECT_EQ(refusal_of({scratch_ / "made", {}, neighbour_, true}).kind, Kind::kTargetRefused);
+  EXPECT_FALSE(fs::exists(scratch_ / "made"));
+}
+
+TEST_F(TargetDirectory, takes_each_tablespace_for_itself_only) {
+  TargetOptions mine = options();
+  mine.tablespace_mapping = {{"/donor/a", scratch_ / "a"},
+                             {"/donor/b", scratch_ / "a"},
+                             {"/donor/c", data_ + "/inside"},
+                             {"/donor/d", neighbour_},
+                             {"/donor/e", data_}};
+  Target target(mine);
+  target.make_directory("pg_tblspc");
+  target.make_tablespace("pg_tblspc/1", "/donor/a");
+  for (const char* donor : {"/donor/b", "/donor/c", "/donor/d", "/donor/e"}) {
+    try {
+      target.make_tablespace("pg_tblspc/2", donor);
+      ADD_FAILURE() << donor;
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.kind, Kind::kTargetRefused) << donor;
+    }
+  }
+  EXPECT_EQ(fs::read_symlink(data_ + "/pg_tblspc/1"), scratch_ / "a");
+  EXPECT_EQ(names_in(data_ + "/pg_tblspc"), Names{"1"});
+  target.remove_what_was_made();
+  EXPECT_FALSE(fs::exists(scratch_ / "a"));
+}
+
+TEST_F(TargetDirectory, knows_only_tablespaces_the_donor_has) {
+  TargetOptions mine = options();
+  mine.tablespace_mapping = {{"/donor/a", scratch_ / "a"}};
+  Target target(mine);
+  target.check_mapping({"/donor/a", "/donor/b"});
+  EXPECT_EQ(target.mapped("/donor/a"), scratch_ / "a");
+  EXPECT_EQ(target.mapped("/donor/b"), "/donor/b");
+  try {
+    target.check_mapping({"/donor/b"});
+    ADD_FAILURE();
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.kind, Kind::kUsage);
+    EXPECT_NE(failure.hint.find("/donor/b"), std::string::npos) << failure.hint;
+  }
+}
+
+TEST_F(TargetDirectory, of_a_clone_that_was_killed_is_made_empty_first) {
+  TargetOptions mine = options();
+  mine.tablespace_mapping = {{"/donor", scratch_ / "tbs"}};
+  die_at_work(mine, [](Target& target) {
+    target.make_directory("base");
+    target.make_directory("pg_tblspc");
+    target.make_tablespace("pg_tblspc/1", "/donor");
+    target.write_file("pg_tblspc/1/file", "x");
+    target.create_file("base/1", 100);
+  });
+  fs::create_symlink(neighbour_, data_ + "/base/link");
+  fs::create_symlink(neighbour_, scratch_ / "tbs/link");
+  Target target(options());
+  EXPECT_TRUE(target.started_over());
+  EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
+  EXPECT_FALSE(fs::exists(scratch_ / "tbs"));
+  target.remove_what_was_made();
+  EXPECT_TRUE(fs::is_empty(data_));
+}
+
+// What the journal names belongs to the directory it was written in.
+TEST_F(TargetDirectory, that_is_a_copy_of_an_unfinished_clone_is_refused) {
+  TargetOptions mine = options();
+  mine.tablespace_mapping = {{"/donor", scratch_ / "tbs"}};
+  die_at_work(mine, [](Target& target) {
+    target.make_directory("pg_tblspc");
+    target.make_tablespace("pg_tblspc/1", "/donor");
+    target.write_file("pg_tblspc/1/file", "x");
+  });
+  fs::copy(data_, scratch_ / "copy", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  EXPECT_EQ(refusal_of({scratch_ / "copy", {}, "", true}).kind, Kind::kTargetRefused);
+  EXPECT_EQ(content_of(scratch_ / "tbs/file"), "x");
+  // By another name it is still the same directory.
+  fs::create_symlink(data_, scratch_ / "link");
+  Target target({scratch_ / "link", {}, "", true});
+  EXPECT_TRUE(target.started_over());
+  EXPECT_FALSE(fs::exists(scratch_ / "tbs"));
+}
+
+TEST_F(TargetDirectory, of_a_clone_that_was_killed_after_pg_control_is_complete) {
+  die_at_work(options(), [](Target& target) {
+    target.make_directory("global");
+    target.write_file("global/pg_control", "control");
+    target.write_file("PG_VERSION", "15\n");
+  });
+  Target target(options());
+  EXPECT_TRUE(target.was_complete());
+  EXPECT_FALSE(target.started_over());
+  EXPECT_EQ(names_in(data_), (Names{"PG_VERSION", "global"}));
+  EXPECT_EQ(content_of(data_ + "/global/pg_control"), "control");
+}
+
+TEST_F(TargetDirectory, that_is_committed_is_a_foreign_one_from_then_on) {
+  {
+    Target target(options());
+    target.make_directory("global");
+    target.write_file("global/pg_control", "control");
+    target.write_file("PG_VERSION", "15\n");
+    target.commit();
+  }
+  EXPECT_EQ(names_in(data_), (Names{"PG_VERSION", "global"}));
+  EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
+  EXPECT_EQ(content_of(data_ + "/global/pg_control"), "control");
+}
+
+// The lock goes with the process, the journal stays: the next run finds its way.
+TEST_F(TargetDirectory, left_in_the_middle_keeps_its_journal) {
+  { Target target(options()); }
+  EXPECT_EQ(names_in(data_), Names{"pg_standby_clone.journal"});
+  Target target(options());
+  EXPECT_TRUE(target.started_over());
+}
+
+TEST_F(TargetDirectory, has_the_modes_of_the_donor) {
+  TargetOptions mine = options();
+  mine.wal_directory = scratch_ / "wal";
+  mode_t before = umask(077);
+  {
+    Target target(mine);
+    EXPECT_EQ(target.file_mode(), 0600u);
+    EXPECT_EQ(mode_of(scratch_ / "wal"), 0700u);
+    target.set_directory_mode(0750);
+    target.make_directory("base");
+    target.write_file("file", "x");
+    EXPECT_EQ(target.file_mode(), 0640u);
+    for (const char* directory : {"data", "wal", "data/base"})
+      EXPECT_EQ(mode_of(scratch_ / directory), 0750u) << directory;
+    EXPECT_EQ(mode_of(data_ + "/file"), 0640u);
+    // A donor does not get more out of us than a server would accept.
+    target.set_directory_mode(0777);
+    EXPECT_EQ(mode_of(data_), 0700u);
+  }
+  umask(before);
+}
+
+TEST_F(TargetDirectory, replaces_a_small_file_as_a_whole) {
+  Target target(options());
+  target.write_file("file", "a long first version");
+  target.write_file("file", "short");
+  EXPECT_EQ(target.read_file("file"), "short");
+  target.write_file("file", "");
+  EXPECT_EQ(target.read_file("file"), "");
+  EXPECT_FALSE(fs::exists(data_ + "/file.new"));
+  target.remove_file("file");
+  target.remove_file("file");
+  EXPECT_THROW(target.read_file("file"), Failure);
+}
+
+TEST_F(TargetDirectory, says_before_the_copy_that_room_is_missing) {
+  Target target(options());
+  target.check_space({{data_, 1}, {neighbour_, 1}});
+  // Two halves of what no file system of today has, on one file system.
+  std::uint64_t half = std::uint64_t{1} << 61;
+  try {
+    target.check_space({{data_, half}, {neighbour_, half}});
+    ADD_FAILURE();
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.kind, Kind::kDisk);
+    EXPECT_NE(failure.message.find("free"), std::string::npos) << failure.message;
+  }
+}
+
+TEST_F(TargetDirectory, can_be_synced_in_whole_and_in_part) {
+  Target target(options());
+  target.make_directory("base");
+  target.write_file("base/file", "x");
+  target.sync_file("base/file");
+  target.sync_directory("base");
+  target.sync_directory("");
+  target.sync_all();
+  EXPECT_THROW(target.sync_file("base/missing"), Failure);
+  // A link could lead to another file system.
+  fs::create_symlink(neighbour_ + "/precious", data_ + "/link");
+  EXPECT_THROW(target.sync_file("link"), Failure);
+}
+
+TEST_F(TargetDirectory, without_rights_says_for_whom) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  fs::permissions(data_, fs::perms::owner_read | fs::perms::owner_exec);
+  Failure failure = refusal_of(options());
+  fs::permissions(data_, fs::perms::owner_all);
+  EXPECT_EQ(failure.kind, Kind::kTargetRefused);
+  EXPECT_NE(failure.hint.find("writable"), std::string::npos) << failure.hint;
+}
+
+}  // namespace
+}  // namespace standby_clone

@@ -100,6 +100,8 @@ bool take_request(Channel& channel, protocol::Bytes& request) {
       return true;
     case 'c':
       channel.copy_done = true;
+      // A helper that has all it wants may close the connection in the same breath.
+      if (channel.begin != channel.end && channel.buffer[channel.begin] == 'X') leave_quietly();
       if (channel.begin != channel.end)
         ereport(ERROR, errcode(ERRCODE_PROTOCOL_VIOLATION),
                 errmsg("the clone's helper sent more after its end of copy"));

@@ -1,19 +1,14 @@
-// clone.cpp: the story of a clone, in Clone::run(). Each step is a room.
+// clone.cpp: the story of a clone, in Clone::make(). Each step is a room.
 #include "helper/clone/clone.h"
 
 #include <fmt/format.h>
 #include <future>
-#include <thread>
-#include <unistd.h>
 
 #include "helper/base/first_failure.h"
-#include "helper/base/size.h"
-#include "helper/clone/control.h"
-#include "helper/connection/connection.h"
+#include "helper/clone/copy.h"
+#include "helper/clone/session.h"
 #include "helper/disk/target.h"
-#include "helper/plan/plan.h"
 #include "helper/standby/standby.h"
-#include "helper/stream/stream.h"
 #include "helper/wal/receiver.h"
 
 namespace standby_clone {
@@ -25,23 +20,18 @@ using Clock = std::chrono::steady_clock;
 // Often enough for live views; the lease asks for one each kHeartbeatIntervalMs.
 constexpr auto kBeatInterval = std::chrono::seconds(1);
 
-constexpr std::uint32_t kControlFileSize = 8192;  // PG_CONTROL_FILE_SIZE of all versions
-
-Donor donor_of(const Options& options) {
-  return {options.connection, options.host,           options.port,
-          options.user,       options.never_ask_password, options.ask_password};
-}
-
-std::string destination_of(const Options& options) {
-  char name[256] = "";
-  gethostname(name, sizeof(name) - 1);
-  return std::string(name) + ":" + options.data_directory;
+bool is_ready(const std::future<void>& task) {
+  return task.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
 class Clone {
  public:
   Clone(const Options& options, Progress& progress, StopSource& stop)
-      : options_(options), progress_(progress), stop_(stop), failure_(stop) {}
+      : options_(options),
+        progress_(progress),
+        stop_(stop),
+        failure_(stop),
+        session_(options, progress, stop) {}
 
   int run();
 
@@ -49,15 +39,11 @@ class Clone {
   void make();
   void open_target();
   void connect();
-  void begin();
   void wait_for_checkpoint();
-  void start_wal();
   void fetch_list();
   void make_layout();
+  void start_wal();
   void copy();
-  void run_stream(std::uint16_t number);
-  void check_pages();
-  void read_control_file();
   void end_backup();
   void finish_wal();
   void sync();
@@ -65,10 +51,12 @@ class Clone {
   void hand_over();
 
   void enter(Phase phase);
+  void wait_until(const std::function<bool()>& is_true);
   void turn();
   void beat();
   Reading reading() const;
   StandbyFiles standby_files() const;
+  Summary summary() const;
   int give_up(const Failure& caught);
   Failure explain(const Failure& failure);
   std::string clean_up();
@@ -79,25 +67,11 @@ class Clone {
   FirstFailure failure_;
 
   std::unique_ptr<Target> target_;
-  std::unique_ptr<Connection> connection_;
-  std::unique_ptr<Connection> wal_connection_;
-  std::unique_ptr<Control> control_;
-  Address address_;
-  std::string procedure_;
-  DonorFacts donor_;
-  SessionFacts session_;
+  Session session_;
   std::unique_ptr<WalReceiver> wal_;
   FileList list_;
-  std::unique_ptr<Plan> plan_;
-  CopyCounters counters_;
-  std::unique_ptr<ActiveFiles> files_;
-  std::unique_ptr<CopyJob> job_;
-  std::vector<std::unique_ptr<Stream>> streams_;
-  std::vector<std::thread> threads_;
-  std::atomic<unsigned> running_{0};
-  std::atomic<std::uint64_t> bad_pages_{0};
+  std::unique_ptr<Copy> copy_;
   std::string control_file_;
-  std::uint16_t stream_count_ = 1;
   Phase phase_ = Phase::kPreparing;
   Clock::time_point beaten_{};
   bool is_committed_ = false;
@@ -116,13 +90,12 @@ int Clone::run() {
 
 int Clone::give_up(const Failure& caught) {
   stop_.request();
-  for (auto& thread : threads_)
-    if (thread.joinable()) thread.join();
+  if (copy_) copy_->join();
   Failure failure = explain(caught);
-  if (control_)
-    control_->report(failure.kind == Kind::kCancelled ? protocol::State::kCancelled
-                                                      : protocol::State::kFailed,
-                     failure.message);
+  if (session_.is_connected())
+    session_.control().report(failure.kind == Kind::kCancelled ? protocol::State::kCancelled
+                                                               : protocol::State::kFailed,
+                              failure.message);
   wal_.reset();
   std::string remains;
   try {
@@ -139,14 +112,12 @@ void Clone::make() {
   open_target();
   if (target_->was_complete()) return;
   connect();
-  begin();
+  session_.begin();
   wait_for_checkpoint();
   fetch_list();
   make_layout();
   start_wal();
   copy();
-  check_pages();
-  read_control_file();
   end_backup();
   finish_wal();
   sync();
@@ -165,63 +136,21 @@ void Clone::open_target() {
 }
 
 void Clone::connect() {
-  connection_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
-  address_ = connection_->address();
-  procedure_ = find_procedure(*connection_);
-  donor_ = standby_clone::enter(*connection_, procedure_, {}, 0, stop_);
-  control_ = std::make_unique<Control>(*connection_, stop_);
-  // Before anything is begun: this shows whether the standby will be let in, too.
-  wal_connection_ =
-      std::make_unique<Connection>(donor_of(options_), Purpose::kReplication, &address_, stop_);
-  identify(*wal_connection_, donor_.system_identifier);
-  if (!options_.stream_wal) wal_connection_.reset();
-
-  target_->set_directory_mode(donor_.directory_mode);
-  stream_count_ = std::min(options_.jobs, donor_.max_streams);
-  if (stream_count_ < options_.jobs)
-    progress_.note(fmt::format("the donor allows {} streams (pg_standby_clone.max_streams)",
-                               stream_count_));
-  if (options_.verify_checksums && !donor_.has_checksums)
-    progress_.detail("the donor has no page checksums to verify");
-  if (!donor_.external_files.empty())
-    progress_.note(
-        "the donor's configuration files outside its data directory do not travel; the standby "
-        "needs its own:\n" +
-        donor_.external_files);
-}
-
-void Clone::begin() {
-  protocol::Begin request;
-  std::string destination = destination_of(options_);
-  request.target = options_.name;
-  request.destination = destination;
-  request.slot_name = options_.slot;
-  request.label = options_.label;
-  request.slot_given = options_.slot_given;
-  request.fast_checkpoint = options_.fast_checkpoint;
-  request.verify_checksums = options_.verify_checksums;
-  request.advance_slot = options_.stream_wal;
-  request.compression = options_.compression;
-  request.compression_level = options_.compression_level;
-  request.streams = stream_count_;
-  request.max_rate = options_.max_rate;
-  request.wal_sender_pid = wal_connection_ ? wal_connection_->backend_pid() : 0;
-  session_ = control_->begin(request);
+  session_.connect();
+  target_->set_directory_mode(session_.donor().directory_mode);
 }
 
 void Clone::wait_for_checkpoint() {
   enter(Phase::kCheckpoint);
-  control_->wait_until([&] { return control_->status().phase >= Phase::kCopying; },
-                       [&] { turn(); });
-  progress_.detail(fmt::format("clone {} starts at {} on timeline {}", control_->status().id,
-                               to_string(control_->status().start_lsn),
-                               control_->status().start_timeline));
+  const StatusFacts& status = session_.control().status();
+  wait_until([&] { return status.phase >= Phase::kCopying; });
+  progress_.detail(fmt::format("clone {} starts at {} on timeline {}", status.id,
+                               to_string(status.start_lsn), status.start_timeline));
 }
 
 void Clone::fetch_list() {
   enter(Phase::kCopying);
-  list_ = control_->list();
-  plan_ = std::make_unique<Plan>(list_);
+  list_ = session_.control().list();
   for (const auto& path : list_.skipped)
     progress_.warn("\"" + path + "\" is a link or a special file and does not travel");
 }
@@ -251,68 +180,29 @@ void Clone::make_layout() {
 
 void Clone::start_wal() {
   if (!options_.stream_wal) return;
-  const StatusFacts& status = control_->status();
+  const StatusFacts& status = session_.control().status();
   wal_ = std::make_unique<WalReceiver>(
-      std::move(wal_connection_),
-      WalStart{status.start_lsn, status.start_timeline, donor_.wal_segment_size,
-               session_.temporary_slot},
+      session_.take_wal_connection(),
+      WalStart{status.start_lsn, status.start_timeline, session_.donor().wal_segment_size,
+               session_.facts().temporary_slot},
       *target_, stop_, failure_);
 }
 
 void Clone::copy() {
-  files_ = std::make_unique<ActiveFiles>(list_, *target_, options_.manifest_checksums, counters_);
-  job_ = std::make_unique<CopyJob>(CopyJob{
-      list_, *plan_, *files_, counters_, stop_,
-      [this](const std::string& path, std::uint32_t count, std::uint32_t block) {
-        bad_pages_ += count;
-        progress_.warn(fmt::format("checksum verification failed in file \"{}\", block {}{}", path,
-                                   block, count > 1 ? fmt::format(" and {} more", count - 1) : ""));
-      }});
-  streams_.resize(stream_count_);
-  running_ = stream_count_;
-  for (std::uint16_t number = 1; number <= stream_count_; ++number)
-    threads_.emplace_back([this, number] { run_stream(number); });
-  control_->wait_until([&] { return running_ == 0; }, [&] { turn(); });
-  for (auto& thread : threads_) thread.join();
-  threads_.clear();
+  copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, progress_, stop_, failure_);
+  copy_->start();
+  wait_until([&] { return copy_->is_done(); });
+  copy_->join();
   failure_.rethrow_if_any();
-}
-
-void Clone::run_stream(std::uint16_t number) {
-  try {
-    auto connection =
-        std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address_, stop_);
-    standby_clone::enter(*connection, procedure_, session_.token, number, stop_);
-    streams_[number - 1] = std::make_unique<Stream>(std::move(connection), *job_);
-    streams_[number - 1]->run();
-  } catch (...) {
-    failure_.keep_current();
-  }
-  --running_;
-}
-
-void Clone::check_pages() {
-  if (bad_pages_ == 0) return;
-  fail(Kind::kCorrupted,
-       fmt::format("{} pages of the donor have wrong checksums", bad_pages_.load()),
-       "Repair the donor; or clone it as it is with --no-verify-checksums.");
-}
-
-// After all other files, before the end of the backup (trap 13).
-void Clone::read_control_file() {
-  control_file_ = streams_.front()->read_small_file("global/pg_control", kControlFileSize);
-  if (control_file_.size() != kControlFileSize)
-    fail(Kind::kCorrupted, "the donor's pg_control has a size that no server writes",
-         "Check that both hosts run the same pg_standby_clone.");
-  for (auto& stream : streams_) stream->close();
-  streams_.clear();
+  copy_->check_pages();
+  control_file_ = copy_->read_control_file();
 }
 
 void Clone::end_backup() {
-  control_->request_end();
+  session_.control().request_end();
   enter(Phase::kWal);
-  control_->wait_until([&] { return control_->label().has_value(); }, [&] { turn(); });
-  const std::string& tablespaces = control_->label()->new_tablespaces;
+  wait_until([&] { return session_.control().label().has_value(); });
+  const std::string& tablespaces = session_.control().label()->new_tablespaces;
   if (!tablespaces.empty())
     progress_.warn(
         "tablespaces were created on the donor during the clone; the standby will create them at "
@@ -323,16 +213,14 @@ void Clone::end_backup() {
 
 void Clone::finish_wal() {
   if (!wal_) return;
-  wal_->finish_at(control_->label()->stop_lsn);
-  control_->wait_until([&] { return wal_->is_done(); }, [&] { turn(); });
+  wal_->finish_at(session_.control().label()->stop_lsn);
+  wait_until([&] { return wal_->is_done(); });
 }
 
 void Clone::sync() {
   enter(Phase::kSyncing);
   auto synced = std::async(std::launch::async, [&] { target_->sync_all(); });
-  control_->wait_until(
-      [&] { return synced.wait_for(std::chrono::seconds(0)) == std::future_status::ready; },
-      [&] { turn(); });
+  wait_until([&] { return is_ready(synced); });
   synced.get();
 }
 
@@ -340,47 +228,49 @@ void Clone::finish() {
   enter(Phase::kFinishing);
   StandbyFiles files = standby_files();
   auto prepared = std::async(std::launch::async, [&] { prepare_standby(*target_, list_, files); });
-  control_->wait_until(
-      [&] { return prepared.wait_for(std::chrono::seconds(0)) == std::future_status::ready; },
-      [&] { turn(); });
+  wait_until([&] { return is_ready(prepared); });
   prepared.get();
 }
 
 StandbyFiles Clone::standby_files() const {
-  const LabelFacts& label = *control_->label();
+  const LabelFacts& label = *session_.control().label();
+  const DonorFacts& donor = session_.donor();
   StandbyFiles files;
   files.backup_label = label.backup_label;
   files.control_file = control_file_;
-  files.conninfo = connection_->standby_conninfo(options_.name, options_.write_password,
-                                                 donor_.server_version >= 170000);
+  files.conninfo = session_.standby_conninfo();
   files.slot_name = options_.slot;
-  files.server_version = donor_.server_version;
-  files.system_identifier = donor_.system_identifier;
+  files.server_version = donor.server_version;
+  files.system_identifier = donor.system_identifier;
   files.write_manifest = options_.write_manifest;
   files.manifest_checksums = options_.manifest_checksums;
   files.wal = wal_ ? wal_ranges(label.start_timeline, label.start_lsn, label.stop_timeline,
                                 label.stop_lsn, wal_->history(label.stop_timeline))
                    : std::vector<WalRange>{{label.stop_timeline, label.start_lsn, label.stop_lsn}};
-  files.sha2_of = [this](std::uint32_t file) { return files_->sha2(file); };
+  files.sha2_of = [this](std::uint32_t file) { return copy_->sha2(file); };
   return files;
 }
 
 // The donor makes the permanent slot, then pg_control takes its name: from there on the
 // directory is a standby.
 void Clone::hand_over() {
-  control_->acknowledge_label();
-  control_->wait_until([&] { return control_->status().handed_over; }, [&] { turn(); });
+  Control& control = session_.control();
+  control.acknowledge_label();
+  wait_until([&] { return control.status().handed_over; });
   is_committed_ = true;
   commit_standby(*target_);
-  control_->report(protocol::State::kCompleted, "");
-  if (control_->status().state != protocol::State::kCompleted)
+  control.report(protocol::State::kCompleted, "");
+  if (control.status().state != protocol::State::kCompleted)
     progress_.warn("the donor could not be told that the clone is complete; if it drops slot \"" +
                    options_.slot + "\" after a while, make it again");
+  progress_.complete(summary());
+}
 
-  const LabelFacts& label = *control_->label();
+Summary Clone::summary() const {
+  const LabelFacts& label = *session_.control().label();
   Reading now = reading();
   Summary summary;
-  summary.id = control_->status().id;
+  summary.id = session_.control().status().id;
   summary.directory = target_->path();
   summary.name = options_.name;
   summary.slot = options_.slot;
@@ -390,13 +280,17 @@ void Clone::hand_over() {
   summary.wal = now.wal_bytes;
   summary.start_lsn = to_string(label.start_lsn);
   summary.stop_lsn = to_string(label.stop_lsn);
-  progress_.complete(summary);
+  return summary;
 }
 
 void Clone::enter(Phase phase) {
   phase_ = phase;
   progress_.enter(phase);
   beat();
+}
+
+void Clone::wait_until(const std::function<bool()>& is_true) {
+  session_.wait_until(is_true, [this] { turn(); });
 }
 
 // A few times a second, while anything is waited for.
@@ -417,18 +311,16 @@ void Clone::beat() {
   heartbeat.files_done = now.files_done;
   heartbeat.files_total = now.files_total;
   heartbeat.tablespaces_total = static_cast<std::uint16_t>(list_.tablespaces.size() + 1);
-  control_->beat(heartbeat);
+  session_.control().beat(heartbeat);
 }
 
 Reading Clone::reading() const {
   Reading now;
-  now.bytes_done = counters_.bytes_done;
   now.bytes_total = list_.bytes_total;
-  now.bytes_wire = counters_.bytes_wire + (control_ ? control_->wire_bytes() : 0);
-  now.files_done = counters_.files_done;
+  now.bytes_wire = session_.wire_bytes();
   now.files_total = list_.files.size();
   now.wal_bytes = wal_ ? wal_->bytes_received() : 0;
-  now.streams = running_;
+  if (copy_) copy_->add_to(now);
   return now;
 }
 
@@ -442,8 +334,8 @@ Failure Clone::explain(const Failure& caught) {
   } catch (const std::exception& first) {
     return Failure(Kind::kInternal, first.what());
   }
-  if (cause.kind != Kind::kLostDonor || !control_) return cause;
-  std::string reason = control_->reason_of_donor();
+  if (cause.kind != Kind::kLostDonor || !session_.is_connected()) return cause;
+  std::string reason = session_.control().reason_of_donor();
   if (reason.empty()) return cause;
   return Failure(Kind::kDonorFailed, "the donor ended the clone: " + reason,
                  "See the donor's log; then run the clone again.");

@@ -1,0 +1,60 @@
+// copy.h: the copy of all files: the streams with their threads, and what they share.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "helper/base/first_failure.h"
+#include "helper/clone/session.h"
+#include "helper/disk/target.h"
+#include "helper/options/options.h"
+#include "helper/plan/plan.h"
+#include "helper/progress/progress.h"
+#include "helper/stream/stream.h"
+
+namespace standby_clone {
+
+class Copy {
+ public:
+  // `list` is filled in with what was written: sizes, CRCs, files that are gone.
+  Copy(const Options& options, const Session& session, FileList& list, const Target& target,
+       Progress& progress, StopSource& stop, FirstFailure& failure);
+  // Joins the threads; whoever gives up requests the stop first.
+  ~Copy() { join(); }
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+
+  void start();
+  bool is_done() const { return running_ == 0; }
+  void join();
+
+  // After is_done() without a failure: kCorrupted if pages of the donor are.
+  void check_pages() const;
+  // The last thing the streams do: pg_control, then they close.
+  std::string read_control_file();
+
+  std::string sha2(std::uint32_t file) const { return files_.sha2(file); }
+  // What has come so far. Any thread.
+  void add_to(Reading& reading) const;
+
+ private:
+  void run_stream(std::uint16_t number);
+
+  const Session& session_;
+  const FileList& list_;
+  Progress& progress_;
+  FirstFailure& failure_;
+  Plan plan_;
+  CopyCounters counters_;
+  ActiveFiles files_;
+  CopyJob job_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<std::thread> threads_;
+  std::atomic<unsigned> running_{0};
+  std::atomic<std::uint64_t> bad_pages_{0};
+};
+
+}  // namespace standby_clone

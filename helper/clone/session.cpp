@@ -1,0 +1,81 @@
+// session.cpp: reaching the donor.
+#include "helper/clone/session.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "helper/wal/receiver.h"
+
+namespace standby_clone {
+namespace {
+
+Donor donor_of(const Options& options) {
+  return {options.connection, options.host,           options.port,
+          options.user,       options.never_ask_password, options.ask_password};
+}
+
+std::string destination_of(const Options& options) {
+  char name[256] = "";
+  gethostname(name, sizeof(name) - 1);
+  return std::string(name) + ":" + options.data_directory;
+}
+
+}  // namespace
+
+void Session::connect() {
+  connection_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
+  address_ = connection_->address();
+  procedure_ = find_procedure(*connection_);
+  donor_ = enter(*connection_, procedure_, {}, 0, stop_);
+  control_ = std::make_unique<Control>(*connection_, stop_);
+  // Before anything is begun: this shows whether the standby will be let in, too.
+  wal_connection_ =
+      std::make_unique<Connection>(donor_of(options_), Purpose::kReplication, &address_, stop_);
+  identify(*wal_connection_, donor_.system_identifier);
+  if (!options_.stream_wal) wal_connection_.reset();
+
+  stream_count_ = std::min(options_.jobs, donor_.max_streams);
+  if (stream_count_ < options_.jobs)
+    progress_.note(fmt::format("the donor allows {} streams (pg_standby_clone.max_streams)",
+                               stream_count_));
+  if (options_.verify_checksums && !donor_.has_checksums)
+    progress_.detail("the donor has no page checksums to verify");
+  if (!donor_.external_files.empty())
+    progress_.note(
+        "the donor's configuration files outside its data directory do not travel; the standby "
+        "needs its own:\n" +
+        donor_.external_files);
+}
+
+void Session::begin() {
+  protocol::Begin request;
+  std::string destination = destination_of(options_);
+  request.target = options_.name;
+  request.destination = destination;
+  request.slot_name = options_.slot;
+  request.label = options_.label;
+  request.slot_given = options_.slot_given;
+  request.fast_checkpoint = options_.fast_checkpoint;
+  request.verify_checksums = options_.verify_checksums;
+  request.advance_slot = options_.stream_wal;
+  request.compression = options_.compression;
+  request.compression_level = options_.compression_level;
+  request.streams = stream_count_;
+  request.max_rate = options_.max_rate;
+  request.wal_sender_pid = wal_connection_ ? wal_connection_->backend_pid() : 0;
+  facts_ = control_->begin(request);
+}
+
+std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
+  auto connection =
+      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address_, stop_);
+  enter(*connection, procedure_, facts_.token, number, stop_);
+  return connection;
+}
+
+std::string Session::standby_conninfo() const {
+  return connection_->standby_conninfo(options_.name, options_.write_password,
+                                       donor_.server_version >= 170000);
+}
+
+}  // namespace standby_clone

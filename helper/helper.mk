@@ -19,7 +19,7 @@ HELPER_OUR_CXXFLAGS := -std=c++20 -Wall -Wextra $(WERROR) -pthread $(HELPER_SANI
 HELPER_LIBS := -lpq -lzstd -lfmt -lcrypto -pthread
 
 HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -name '*.cpp' | sort))
-HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp \
+HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp extension/sender/relation_map_test.cpp \
   $(patsubst $(top)/%,%,$(wildcard $(top)/protocol/*_test.cpp))
 HELPER_ROOMS := $(filter-out %_test.cpp helper/main.cpp,$(HELPER_SOURCES))
 HELPER_MAIN := $(filter helper/main.cpp,$(HELPER_SOURCES))

@@ -37,6 +37,20 @@ exit_is(run_clone($primary, $standby, '-N', '--no-verify-checksums'), 'completed
 ok(start_server_in($standby), 'not verified: the standby starts');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM toasted'), '200', 'not verified: and serves');
 
+$standby->stop;
+
+# A relation map that no server could start with (trap 24) ends a clone, too.
+my $map = $primary->data_dir . '/global/pg_filenode.map';
+my $whole_map = content_of($map);
+append_to_file($map, 'more');
+my $third = new_place('third');
+clone_fails(run_clone($primary, $third, '-N', '--no-verify-checksums'), 'corrupted',
+	qr/global\/pg_filenode\.map/, 'relation map');
+is_not_startable($third->data_dir, 'relation map');
+open my $mended, '>:raw', $map or die;
+print $mended $whole_map;
+close $mended;
+
 # A cluster without checksums has none to be wrong.
 my $careless = new_primary(name => 'careless', checksums => 0,
 	initdb => [ $primary->pg_version >= 18 ? '--no-data-checksums' : () ]);

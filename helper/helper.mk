@@ -15,6 +15,8 @@ HELPER_SANITIZE := $(HELPER_SANITIZE_$(VARIANT))
 PKG_CONFIG ?= pkg-config
 HELPER_INCLUDES := -I$(top) $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null || echo -I`$(PG_CONFIG) --includedir`)
 HELPER_CXXFLAGS ?= -O2 -g
+# Where --start looks for pg_ctl, among other places.
+HELPER_INCLUDES += -DSERVER_BINARIES='"$(shell $(PG_CONFIG) --bindir 2>/dev/null)"'
 HELPER_OUR_CXXFLAGS := -std=c++20 -Wall -Wextra $(WERROR) -pthread $(HELPER_SANITIZE)
 HELPER_LIBS := -lpq -lzstd -lfmt -lcrypto -pthread
 

@@ -172,10 +172,14 @@ struct Status {
   std::uint64_t checksum_failures = 0;
   std::uint64_t wal_retained = 0;  // bytes held back by the slot
   std::uint64_t max_rate = 0;      // bytes per second, 0: no limit
+  // From kStarting on, of the WAL sender that uses the clone's slot.
+  std::uint8_t standby_streams = 0;
+  Lsn standby_replayed = 0;        // as the standby reports it, 0: not yet
   Text error;                      // why it failed or was cancelled
   static void fields(auto& field, auto& m) {
     field(m.id, m.state, m.phase, m.handed_over, m.start_lsn, m.start_timeline,
-          m.checksum_failures, m.wal_retained, m.max_rate, m.error);
+          m.checksum_failures, m.wal_retained, m.max_rate, m.standby_streams, m.standby_replayed,
+          m.error);
   }
 };
 

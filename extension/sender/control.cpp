@@ -5,6 +5,7 @@
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
 #include "extension/session/settings.h"
+#include "extension/worker/slots.h"
 #include "extension/worker/worker.h"
 #include "protocol/frame.h"
 
@@ -71,6 +72,11 @@ void send_status(Control& control) {
   status.checksum_failures = pg_atomic_read_u64(&record.checksum_failures);
   status.wal_retained = pg_atomic_read_u64(&record.wal_retained);
   status.max_rate = pg_atomic_read_u64(&control.connection->session.area->max_rate);
+  if (seen.phase >= protocol::Phase::kStarting && record.slot_name[0] != '\0') {
+    slots::Consumer standby = slots::consumer_of(record.slot_name);
+    status.standby_streams = standby.is_streaming;
+    status.standby_replayed = standby.replayed;
+  }
   status.error = view(seen.error);
   control.reported = {seen.state, seen.phase, seen.handed_over, seen.id,
                       status.checksum_failures};

@@ -45,6 +45,28 @@ Slot find(const char* name) {
   return found;
 }
 
+Consumer consumer_of(const char* name) {
+  Consumer consumer{};
+  pid_t holder = 0;
+  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+  for (int index = 0; index < max_replication_slots; ++index) {
+    ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
+    if (!slot->in_use || std::strcmp(NameStr(slot->data.name), name) != 0) continue;
+    SpinLockAcquire(&slot->mutex);
+    holder = slot->active_pid;
+    SpinLockRelease(&slot->mutex);
+  }
+  LWLockRelease(ReplicationSlotControlLock);
+  for (int index = 0; holder != 0 && index < max_wal_senders; ++index) {
+    WalSnd* sender = &WalSndCtl->walsnds[index];
+    SpinLockAcquire(&sender->mutex);
+    if (sender->pid == holder)
+      consumer = {sender->state == WALSNDSTATE_STREAMING, sender->apply};
+    SpinLockRelease(&sender->mutex);
+  }
+  return consumer;
+}
+
 void create_temporary(const char* name) {
   OidFunctionCall3(F_PG_CREATE_PHYSICAL_REPLICATION_SLOT, name_datum(name), BoolGetDatum(true),
                    BoolGetDatum(true));

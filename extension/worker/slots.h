@@ -16,6 +16,13 @@ struct Slot {
 // Needs no transaction.
 Slot find(const char* name);
 
+// The WAL sender that uses the slot, if any does.
+struct Consumer {
+  bool is_streaming;    // has caught up once
+  XLogRecPtr replayed;  // as the standby reports it; invalid: not yet
+};
+Consumer consumer_of(const char* name);
+
 void create_temporary(const char* name);  // WAL reserved at once (trap 4)
 
 // Moves the slot forward to `lsn`; does nothing if it is there already.

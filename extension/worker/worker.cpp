@@ -418,6 +418,9 @@ void terminate_wal_sender() {
 // transaction in progress, or from the exit callback, where nothing may fail.
 void drop_made_slot() {
   if (work.made_slot[0] == '\0') return;
+  // From kStarting on the directory is a complete standby: whatever becomes of its start,
+  // the slot holds what it needs.
+  if (session::look(work.session).phase >= Phase::kStarting) return;
   slots::Slot slot = slots::find(work.made_slot);
   if (slot.exists && !slot.is_active) {
     ReplicationSlotDrop(work.made_slot, true);

@@ -30,6 +30,7 @@ const char* name_of(Kind kind) {
     case Kind::kCancelled: return "cancelled";
     case Kind::kLostDonor: return "lost donor";
     case Kind::kDonorFailed: return "donor failed";
+    case Kind::kStartFailed: return "start failed";
   }
   return "internal";
 }

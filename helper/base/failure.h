@@ -18,6 +18,7 @@ enum class Kind {
   kCancelled = 8,      // by signal, or on the donor
   kLostDonor = 9,      // the connection broke, the donor went away
   kDonorFailed = 10,   // the donor gave up
+  kStartFailed = 11,   // --start: the standby is complete, but its server does not stream
 };
 
 int exit_code(Kind kind);

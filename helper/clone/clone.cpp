@@ -7,6 +7,7 @@
 #include "helper/base/first_failure.h"
 #include "helper/clone/copy.h"
 #include "helper/clone/session.h"
+#include "helper/clone/start.h"
 #include "helper/disk/target.h"
 #include "helper/standby/standby.h"
 #include "helper/wal/receiver.h"
@@ -31,13 +32,15 @@ class Clone {
         progress_(progress),
         stop_(stop),
         failure_(stop),
-        session_(options, progress, stop) {}
+        session_(options, progress, stop),
+        start_(options, progress, stop) {}
 
   int run();
 
  private:
   void make();
   void open_target();
+  void start_what_was_complete();
   void connect();
   void wait_for_checkpoint();
   void fetch_list();
@@ -49,6 +52,8 @@ class Clone {
   void sync();
   void finish();
   void hand_over();
+  void start_server();
+  void report_completion();
 
   void enter(Phase phase);
   void wait_until(const std::function<bool()>& is_true);
@@ -68,6 +73,7 @@ class Clone {
 
   std::unique_ptr<Target> target_;
   Session session_;
+  StandbyStart start_;
   std::unique_ptr<WalReceiver> wal_;
   FileList list_;
   std::unique_ptr<Copy> copy_;
@@ -110,7 +116,7 @@ int Clone::give_up(const Failure& caught) {
 void Clone::make() {
   progress_.enter(Phase::kPreparing);
   open_target();
-  if (target_->was_complete()) return;
+  if (target_->was_complete()) return start_what_was_complete();
   connect();
   session_.begin();
   wait_for_checkpoint();
@@ -123,6 +129,8 @@ void Clone::make() {
   sync();
   finish();
   hand_over();
+  if (options_.start) start_server();
+  report_completion();
 }
 
 void Clone::open_target() {
@@ -135,8 +143,16 @@ void Clone::open_target() {
     progress_.note("removed an unfinished clone from \"" + target_->path() + "\"; starting over");
 }
 
+// An earlier run died when all was done; its session is over.
+void Clone::start_what_was_complete() {
+  if (!options_.start) return;
+  progress_.enter(Phase::kStarting);
+  start_.start_alone();
+}
+
 void Clone::connect() {
   session_.connect();
+  if (options_.start) start_.check(session_);
   target_->set_directory_mode(session_.donor().directory_mode);
 }
 
@@ -259,6 +275,17 @@ void Clone::hand_over() {
   wait_until([&] { return control.status().handed_over; });
   is_committed_ = true;
   commit_standby(*target_);
+}
+
+void Clone::start_server() {
+  enter(Phase::kStarting);
+  start_.begin();
+  wait_until([&] { return start_.is_streaming(session_); });
+  enter(Phase::kStreaming);
+}
+
+void Clone::report_completion() {
+  Control& control = session_.control();
   control.report(protocol::State::kCompleted, "");
   if (control.status().state != protocol::State::kCompleted)
     progress_.warn("the donor could not be told that the clone is complete; if it drops slot \"" +
@@ -274,6 +301,7 @@ Summary Clone::summary() const {
   summary.directory = target_->path();
   summary.name = options_.name;
   summary.slot = options_.slot;
+  summary.is_streaming = options_.start;
   summary.bytes = now.bytes_done;
   summary.wire = now.bytes_wire;
   summary.files = now.files_done;
@@ -344,6 +372,10 @@ Failure Clone::explain(const Failure& caught) {
 // What is left of a failed clone, in words.
 std::string Clone::clean_up() {
   if (!target_ || target_->was_complete()) return "";
+  if (is_committed_ && options_.start)
+    return "the standby in \"" + target_->path() + "\" is complete" +
+           (options_.slot.empty() ? "" : ", and slot \"" + options_.slot + "\" holds its WAL") +
+           "; start it with: " + start_.how_to_start();
   if (is_committed_)
     return "everything was copied; what is in \"" + target_->path() +
            "\" is kept: run the same command again";

@@ -247,7 +247,8 @@ void Control::handle(const Message& message) {
     case FrameKind::kStatus: {
       auto status = decode_or_distrust<protocol::Status>(message);
       status_ = {status.id,        status.state,     status.phase, status.handed_over != 0,
-                 status.start_lsn, status.start_timeline, std::string(status.error)};
+                 status.start_lsn, status.start_timeline, std::string(status.error),
+                 status.standby_streams != 0, status.standby_replayed};
       return;
     }
     case FrameKind::kLabel: {

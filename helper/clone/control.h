@@ -40,6 +40,8 @@ struct StatusFacts {
   protocol::Lsn start_lsn = 0;
   std::uint32_t start_timeline = 0;
   std::string error;
+  bool standby_streams = false;
+  protocol::Lsn standby_replayed = 0;
 };
 
 struct LabelFacts {

@@ -20,12 +20,27 @@ std::string destination_of(const Options& options) {
   return std::string(name) + ":" + options.data_directory;
 }
 
+std::vector<HotSetting> read_hot_settings(Connection& connection) {
+  // Whoever may not see sourcefile gets NULL.
+  Rows rows = connection.query(
+      "SELECT name, setting, coalesce(sourcefile, '') LIKE '%/postgresql.auto.conf' "
+      "FROM pg_catalog.pg_settings WHERE name IN ('max_connections', 'max_worker_processes', "
+      "'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')",
+      Kind::kPreflight);
+  std::vector<HotSetting> settings;
+  for (const auto& row : rows)
+    settings.push_back({row[0].value_or(""), std::strtoll(row[1].value_or("0").c_str(), nullptr, 10),
+                        row[2] == "t"});
+  return settings;
+}
+
 }  // namespace
 
 void Session::connect() {
   connection_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
   address_ = connection_->address();
   procedure_ = find_procedure(*connection_);
+  if (options_.start) hot_settings_ = read_hot_settings(*connection_);
   donor_ = enter(*connection_, procedure_, {}, 0, stop_);
   control_ = std::make_unique<Control>(*connection_, stop_);
   // Before anything is begun: this shows whether the standby will be let in, too.
@@ -71,6 +86,20 @@ std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
       std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address_, stop_);
   enter(*connection, procedure_, facts_.token, number, stop_);
   return connection;
+}
+
+std::optional<bool> Session::standby_streams_by_name() {
+  if (!watch_)
+    watch_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address_, stop_);
+  Rows rows = watch_->query(
+      fmt::format("SELECT pg_catalog.count(*) FILTER (WHERE application_name = {} AND state = "
+                  "'streaming'), pg_catalog.count(*) FILTER (WHERE state IS NULL) "
+                  "FROM pg_catalog.pg_stat_replication",
+                  quote_literal(options_.name)),
+      Kind::kLostDonor);
+  if (rows.empty() || rows[0][0] != "0") return true;
+  if (rows[0][1] != "0") return std::nullopt;
+  return false;
 }
 
 std::string Session::standby_conninfo() const {

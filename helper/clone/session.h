@@ -12,6 +12,7 @@
 #include "helper/connection/connection.h"
 #include "helper/options/options.h"
 #include "helper/progress/progress.h"
+#include "helper/server/preflight.h"
 
 namespace standby_clone {
 
@@ -42,6 +43,10 @@ class Session {
   const DonorFacts& donor() const { return donor_; }
   const SessionFacts& facts() const { return facts_; }
   std::uint16_t stream_count() const { return stream_count_; }
+  // With --start: what the standby's settings must reach.
+  const std::vector<HotSetting>& hot_settings() const { return hot_settings_; }
+  // Whether pg_stat_replication has the standby's name; nothing if this role may not see that.
+  std::optional<bool> standby_streams_by_name();
   // What primary_conninfo says.
   std::string standby_conninfo() const;
   std::uint64_t wire_bytes() const { return control_ ? control_->wire_bytes() : 0; }
@@ -58,6 +63,8 @@ class Session {
   DonorFacts donor_;
   SessionFacts facts_;
   std::uint16_t stream_count_ = 1;
+  std::vector<HotSetting> hot_settings_;
+  std::unique_ptr<Connection> watch_;  // for queries, when the others are in a copy
 };
 
 }  // namespace standby_clone

@@ -129,6 +129,15 @@ std::string hba_lines(const std::string& message, const std::string& database) {
   return line(quoted(database)) + line("replication");
 }
 
+std::string quote_literal(const std::string& value) {
+  std::string quoted = " E'";
+  for (char letter : value) {
+    if (letter == '\'' || letter == '\\') quoted += letter;
+    quoted += letter;
+  }
+  return quoted + "'";
+}
+
 std::string quote_conninfo(const std::string& value) {
   std::string quoted = "'";
   for (char letter : value) {

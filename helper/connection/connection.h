@@ -134,6 +134,9 @@ Kind kind_of_sqlstate(const std::string& sqlstate, Kind otherwise);
 // empty if not.
 std::string hba_lines(const std::string& message, const std::string& database);
 
+// `value` as a string in SQL, whatever standard_conforming_strings says.
+std::string quote_literal(const std::string& value);
+
 // "key='value'" as conninfo strings want it.
 std::string quote_conninfo(const std::string& value);
 

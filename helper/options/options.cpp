@@ -21,6 +21,7 @@ constexpr char kConnectionGroup[] = "Connection";
 constexpr char kTargetGroup[] = "Target";
 constexpr char kStandbyGroup[] = "Standby";
 constexpr char kCopyGroup[] = "Copy";
+constexpr char kStartGroup[] = "Start of the standby";
 constexpr char kOutputGroup[] = "Output";
 
 struct Raw {
@@ -113,6 +114,11 @@ void check_and_fill(const Raw& raw, Options& options) {
            fmt::format("WAL directory \"{}\" is not an absolute path", options.wal_directory),
            "Give --waldir from the root on.");
   }
+  if (!options.config_file.empty())
+    options.config_file = absolute(options.config_file, "--config-file");
+  if (!options.binaries.empty()) options.binaries = absolute(options.binaries, "--bindir");
+  if (options.start_timeout_s < 0)
+    fail(Kind::kUsage, "--timeout is negative", "Give seconds, or 0 for no limit.");
   for (const auto& text : raw.mappings) {
     auto mapping = parse_mapping(text);
     if (!mapping)
@@ -285,6 +291,21 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("--manifest-checksums", raw.manifest_checksums,
                  "NONE, CRC32C, SHA224, SHA256, SHA384, SHA512 (CRC32C)")
       ->type_name("NAME")->group(kCopyGroup);
+
+  app.add_flag("--start", options.start, "start the server, and wait until it streams")
+      ->group(kStartGroup);
+  app.add_option("--timeout", options.start_timeout_s,
+                 "limit of that wait in seconds, 0 for none (600)")
+      ->type_name("SECONDS")->group(kStartGroup);
+  app.add_option("--bindir", options.binaries, "where pg_ctl and postgres are (looked for)")
+      ->type_name("DIR")->group(kStartGroup);
+  app.add_option("--config-file", options.config_file,
+                 "the server's postgresql.conf, outside the data directory")
+      ->type_name("FILE")->group(kStartGroup);
+  app.add_option("--start-command", options.start_command, "starts the server (pg_ctl)")
+      ->type_name("COMMAND")->group(kStartGroup);
+  app.add_option("--stop-command", options.stop_command, "stops the server (pg_ctl)")
+      ->type_name("COMMAND")->group(kStartGroup);
 
   app.add_flag("-P,--progress", options.progress, "show progress when not on a terminal, too")
       ->group(kOutputGroup);

@@ -45,6 +45,13 @@ struct Options {
   bool verify_checksums = true;
   bool sync = true;
 
+  // After it.
+  bool start = false;
+  int start_timeout_s = 600;   // 0: no limit
+  std::string binaries;        // --bindir; empty: looked for
+  std::string config_file;     // absolute; empty: in the data directory
+  std::string start_command, stop_command;  // for the shell; empty: pg_ctl
+
   // What is shown.
   bool progress = false;
   bool verbose = false;

@@ -193,7 +193,7 @@ void Progress::complete(const Summary& summary) {
   clear_bar();
   double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
   if (options_.json) {
-    put_json({{"type", "result"},
+    Json object{{"type", "result"},
               {"state", "completed"},
               {"id", summary.id},
               {"directory", summary.directory},
@@ -205,7 +205,9 @@ void Progress::complete(const Summary& summary) {
               {"wal_bytes", summary.wal},
               {"start_lsn", summary.start_lsn},
               {"stop_lsn", summary.stop_lsn},
-              {"seconds", std::round(seconds * 1000) / 1000}});
+              {"seconds", std::round(seconds * 1000) / 1000}};
+    if (summary.is_streaming) object["streaming"] = true;
+    put_json(object);
     return;
   }
   auto rate = static_cast<std::uint64_t>(static_cast<double>(summary.bytes) / std::max(seconds, 0.001));
@@ -213,8 +215,11 @@ void Progress::complete(const Summary& summary) {
                summary.name.c_str(), human_size(summary.bytes).c_str(), seconds,
                human_rate(rate).c_str(), human_size(summary.wire).c_str(),
                human_size(summary.wal).c_str());
-  std::fprintf(stderr, "pg_standby_clone: start it with: pg_ctl -D %s start\n",
-               summary.directory.c_str());
+  if (summary.is_streaming)
+    std::fputs("pg_standby_clone: its server runs and streams\n", stderr);
+  else
+    std::fprintf(stderr, "pg_standby_clone: start it with: pg_ctl -D %s start\n",
+                 summary.directory.c_str());
 }
 
 void Progress::fail(const Failure& failure, const std::string& what_remains) {

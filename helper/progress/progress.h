@@ -30,6 +30,7 @@ struct Reading {
 struct Summary {
   std::int64_t id = 0;
   std::string directory, name, slot;
+  bool is_streaming = false;  // it was started, too
   std::uint64_t bytes = 0, wire = 0, files = 0, wal = 0;
   std::string start_lsn, stop_lsn;
 };

@@ -19,12 +19,13 @@ use Test::More;
 our @EXPORT = qw(
   new_primary fill_primary new_place start_clone run_clone start_server_in prove_standby
   same_content is_clean_on is_not_startable wait_until wait_for_copying catch_up
-  file_path_of in_place exit_is clone_fails scratch content_of phase_of);
+  file_path_of in_place exit_is clone_fails scratch content_of phase_of
+  own_config prove_started wait_for_streaming adopt status_of);
 
 # The exit codes of docs/exit-codes.md.
 our %EXIT = (
   usage => 2, connection => 3, target => 4, preflight => 5, corrupted => 6,
-  disk => 7, cancelled => 8, lost => 9, donor => 10);
+  disk => 7, cancelled => 8, lost => 9, donor => 10, start => 11);
 
 # The tests' own name would hide the program's in pg_stat_activity.
 delete $ENV{PGAPPNAME};
@@ -354,6 +355,71 @@ sub check_tables
 			'>', \$out, '2>', \$err);
 	}
 	ok($sound, "$what: pg_amcheck is content") or diag($out . $err);
+}
+
+# A configuration of the standby's own, outside its data directory, for --config-file.
+sub own_config
+{
+	my ($standby, %with) = @_;
+	my $file = scratch($with{name} // 'config_of_' . $standby->name) . '/postgresql.conf';
+	my ($port, $host) = ($standby->port, $standby->host);
+	open my $conf, '>', $file or die "$file: $!";
+	print $conf <<CONF;
+port = $port
+max_connections = 40
+max_worker_processes = 16
+shared_buffers = 32MB
+log_line_prefix = '%m [%p] '
+CONF
+	print $conf $PostgreSQL::Test::Utils::use_unix_sockets
+	  ? "unix_socket_directories = '$host'\nlisten_addresses = ''\n"
+	  : "listen_addresses = '$host'\n";
+	print $conf $with{conf} // '';
+	close $conf;
+	return $file;
+}
+
+# A server that the program has started becomes the node's, which stops it at the end.
+sub adopt
+{
+	my ($standby) = @_;
+	return 0 unless -e $standby->data_dir . '/postmaster.pid';
+	$standby->_update_pid(1);
+	return 1;
+}
+
+# Until a standby that was started by hand streams from this slot.
+sub wait_for_streaming
+{
+	my ($primary, $slot) = @_;
+	return wait_until("the standby streams from slot $slot", sub {
+		$primary->safe_psql('postgres',
+			"SELECT count(*) FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid"
+			  . " WHERE slot_name = '$slot' AND r.state = 'streaming'") eq '1' });
+}
+
+# The proof of a standby that the program has started: it streams already, from its slot.
+sub prove_started
+{
+	my ($primary, $standby, $what, %with) = @_;
+	adopt($standby);
+	my $slot = $with{slot} // 'clone';
+	is($primary->safe_psql('postgres',
+			"SELECT r.state FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid"
+		  . " WHERE slot_name = '$slot' AND NOT temporary"),
+		'streaming', "$what: it streams from its permanent slot") if $slot ne '';
+	is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', "$what: it is a standby");
+	catch_up($primary, $standby);
+	same_content($primary, $standby, $what);
+	check_tables($standby, $what);
+	return 1;
+}
+
+# A column of the newest clone, as clone_status() has it.
+sub status_of
+{
+	my ($primary, $columns) = @_;
+	return $primary->safe_psql('postgres', "SELECT $columns FROM clone_status() LIMIT 1");
 }
 
 # Absolute path of a relation's file on a node.

@@ -46,6 +46,7 @@ struct Hello {
 
 struct Begin {
   static constexpr auto kKind = RequestKind::kBegin;
+  std::int64_t request_id = 0;  // of request_standby_clone(), 0: none
   Text target;       // --name
   Text destination;  // host and directory, for people
   Text slot_name;    // empty: no permanent slot is made
@@ -62,9 +63,9 @@ struct Begin {
   // with a frozen peer would hold up a shutdown: it ends with the clone.
   std::int32_t wal_sender_pid = 0;
   static void fields(auto& field, auto& m) {
-    field(m.target, m.destination, m.slot_name, m.label, m.slot_given, m.fast_checkpoint,
-          m.verify_checksums, m.advance_slot, m.compression, m.compression_level, m.streams,
-          m.max_rate, m.wal_sender_pid);
+    field(m.request_id, m.target, m.destination, m.slot_name, m.label, m.slot_given,
+          m.fast_checkpoint, m.verify_checksums, m.advance_slot, m.compression,
+          m.compression_level, m.streams, m.max_rate, m.wal_sender_pid);
   }
 };
 

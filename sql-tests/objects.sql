@@ -17,12 +17,18 @@ SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER
   FROM pg_attribute WHERE attrelid = 'clone_streams'::regclass;
 SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) AS clone_phases
   FROM pg_attribute WHERE attrelid = 'clone_phases'::regclass;
+SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) AS clone_history
+  FROM pg_attribute WHERE attrelid = 'clone_history'::regclass;
+SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) AS clone_agents
+  FROM pg_attribute WHERE attrelid = 'clone_agents'::regclass;
 SELECT array_to_string(proargnames, ' ') AS clone_status FROM pg_proc WHERE oid = 'clone_status(bigint)'::regprocedure;
 
 -- No clone was ever made from this server.
 SELECT * FROM clone_progress;
 SELECT * FROM clone_streams;
 SELECT * FROM clone_phases;
+SELECT * FROM clone_history;
+SELECT * FROM clone_agents;
 SELECT count(*) FROM clone_status();
 SELECT count(*) FROM clone_status(1);
 SELECT count(*) FROM clone_status(NULL);

@@ -1,22 +1,14 @@
 // stream.cpp: CALL pg_standby_clone_stream(), the one procedure the helper calls:
 // rights, what the catalogue has to say, then the connection is a clone's.
-#include "extension/pg/server.h"
+#include "extension/entry/rights.h"
 #include "extension/sender/serve.h"
+#include "extension/session/table.h"
 
 extern "C" {
 PG_FUNCTION_INFO_V1(pg_standby_clone_stream);
 }
 
 namespace {
-
-// What BASE_BACKUP wants.
-void check_rights() {
-  if (superuser() || has_rolreplication(GetUserId())) return;
-  ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-          errmsg("role \"%s\" may not clone this server", GetUserNameFromId(GetUserId(), false)),
-          errhint("Grant it with ALTER ROLE %s REPLICATION.",
-                  quote_identifier(GetUserNameFromId(GetUserId(), false))));
-}
 
 // A worker and streams in a template database would block CREATE DATABASE for
 // everybody as long as the clone runs (trap 82).
@@ -39,10 +31,10 @@ Datum pg_standby_clone_stream(PG_FUNCTION_ARGS) {
     ereport(ERROR, errcode(ERRCODE_INVALID_TRANSACTION_STATE),
             errmsg("pg_standby_clone_stream() cannot be called inside a transaction block"),
             errhint("It is called by the pg_standby_clone program only."));
-  check_rights();
+  entry::require_replication("clone this server");
   check_database();
-  sender::Place place{
-      get_relname_relid("clone_id_seq", get_func_namespace(fcinfo->flinfo->fn_oid))};
+  Oid schema = table::schema_of(fcinfo);
+  sender::Place place{get_relname_relid("clone_id_seq", schema), table::find(schema)};
 
   // The commit gives up the snapshot of this statement; nothing below takes another.
   if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");

@@ -1,7 +1,6 @@
 // views.cpp: the set-returning functions behind clone_status() and the views. All
 // copy shared memory under its lock and show the copy.
-#include "extension/pg/compat.h"
-#include "extension/pg/server.h"
+#include "extension/entry/rows.h"
 #include "extension/session/shared.h"
 
 extern "C" {
@@ -12,40 +11,9 @@ PG_FUNCTION_INFO_V1(pg_standby_clone_stream_records);
 
 namespace {
 
+using entry::open_rows;
+using entry::Row;
 using session::Record;
-
-// One row; columns are added in order.
-struct Row {
-  ReturnSetInfo* result;
-  Datum values[32];
-  bool nulls[32];
-  int count;
-
-  void add(Datum value, bool is_null = false) {
-    values[count] = value;
-    nulls[count++] = is_null;
-  }
-  void add_text(const char* text) {
-    bool is_null = text == nullptr || text[0] == '\0';
-    add(is_null ? 0 : CStringGetTextDatum(text), is_null);
-  }
-  void add_number(std::uint64_t value, bool is_null = false) {
-    add(Int64GetDatum(static_cast<int64>(value)), is_null);
-  }
-  void add_time(TimestampTz time) { add(TimestampTzGetDatum(time), time == 0); }
-  void add_lsn(XLogRecPtr lsn) { add(LSNGetDatum(lsn), XLogRecPtrIsInvalid(lsn)); }
-  void put() {
-    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    count = 0;
-  }
-};
-
-Row open_rows(FunctionCallInfo fcinfo) {
-  InitMaterializedSRF(fcinfo, 0);
-  Row row{};
-  row.result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  return row;
-}
 
 std::uint64_t value_of(pg_atomic_uint64& counter) { return pg_atomic_read_u64(&counter); }
 
@@ -70,6 +38,7 @@ Datum pg_standby_clone_records(PG_FUNCTION_ARGS) {
   int count = session::copy_records(records);
   for (int index = 0; index < count; ++index) {
     Record& record = records[index];
+    if (record.database != MyDatabaseId) continue;  // ids are each database's own
     bool is_ended = protocol::is_ended(record.state);
     row.add_number(record.id, record.id == 0);
     row.add_text(record.target);
@@ -106,23 +75,16 @@ Datum pg_standby_clone_phase_records(PG_FUNCTION_ARGS) {
   int count = session::copy_records(records);
   for (int index = 0; index < count; ++index) {
     Record& record = records[index];
-    std::uint64_t before = 0;
-    for (int phase = 0; phase < protocol::kPhaseCount; ++phase) {
-      if (record.phase_started[phase] == 0) continue;
-      TimestampTz finished = record.finished_at;
-      for (int later = protocol::kPhaseCount - 1; later > phase; --later)
-        if (record.phase_started[later] != 0) finished = record.phase_started[later];
-      bool is_last = static_cast<int>(record.phase) == phase;
-      std::uint64_t sent = is_last && !protocol::is_ended(record.state)
-                               ? value_of(record.bytes_sent)
-                               : record.phase_bytes[phase];
+    if (record.database != MyDatabaseId) continue;  // ids are each database's own
+    session::PhaseTimes phases[protocol::kPhaseCount];
+    int reached = session::phases_of(record, phases);
+    for (int number = 0; number < reached; ++number) {
       row.add_number(record.id, record.id == 0);
-      row.add_text(protocol::name_of(static_cast<protocol::Phase>(phase)));
-      row.add_time(record.phase_started[phase]);
-      row.add_time(finished);
-      row.add_number(sent > before ? sent - before : 0);
+      row.add_text(protocol::name_of(phases[number].phase));
+      row.add_time(phases[number].started_at);
+      row.add_time(phases[number].finished_at);
+      row.add_number(phases[number].bytes);
       row.put();
-      before = Max(before, sent);
     }
   }
   return static_cast<Datum>(0);
@@ -135,6 +97,7 @@ Datum pg_standby_clone_stream_records(PG_FUNCTION_ARGS) {
   int count = session::copy_records(records);
   for (int index = 0; index < count; ++index) {
     Record& record = records[index];
+    if (record.database != MyDatabaseId) continue;  // ids are each database's own
     if (protocol::is_ended(record.state)) continue;
     dsm_segment* segment = dsm_find_mapping(record.area);
     bool is_own = segment == nullptr;

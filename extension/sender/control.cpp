@@ -151,6 +151,12 @@ void begin(Control& control, const protocol::Begin& request) {
                    settings::max_streams),
             errhint("Use fewer --jobs, or raise pg_standby_clone.max_streams."));
   if (request.compression > protocol::Compression::kZstd) violation("unknown compression");
+  if (request.request_id < 0) violation("bad request number");
+  if (request.request_id > 0 && RecoveryInProgress())
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("request %lld cannot be carried out from a standby",
+                   static_cast<long long>(request.request_id)),
+            errhint("Requests are the primary's; clone from the primary."));
 
   session::Wishes wishes{};
   wishes.target = checked_cstring(request.target, "the name");
@@ -163,7 +169,9 @@ void begin(Control& control, const protocol::Begin& request) {
   wishes.verify_checksums = request.verify_checksums != 0;
   wishes.advance_slot = request.advance_slot != 0;
   wishes.in_recovery = RecoveryInProgress();
+  wishes.request_id = request.request_id;
   wishes.id_sequence = wishes.in_recovery ? InvalidOid : control.connection->id_sequence;
+  wishes.table = wishes.in_recovery ? InvalidOid : control.connection->table;
   wishes.compression = request.compression;
   wishes.compression_level = request.compression_level;
   wishes.streams = request.streams;

@@ -14,6 +14,7 @@ struct Connection {
   session::Handle session;
   session::StreamSlot* slot;  // NULL on a control connection
   Oid id_sequence;
+  Oid table;  // clone_records
 };
 
 void serve_control(Connection& connection, const protocol::Hello& hello);

@@ -161,6 +161,7 @@ void converse() {
 void serve(const Place& place) {
   connection = {};
   connection.id_sequence = place.id_sequence;
+  connection.table = place.table;
   static bool registered = false;
   if (!registered) before_shmem_exit(leave_session, 0);
   registered = true;

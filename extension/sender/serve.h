@@ -8,6 +8,7 @@ namespace sender {
 // What the catalogue says, looked up before the snapshot is given up (trap 80).
 struct Place {
   Oid id_sequence;
+  Oid table;  // clone_records
 };
 
 // Takes the connection into CopyBoth and answers requests until the helper sends

@@ -6,7 +6,9 @@
 namespace settings {
 
 extern int reconnect_timeout_s;  // the lease
+extern int pause_timeout_s;      // the longest pause
 extern int max_streams;          // of one clone
+extern int history_keep;         // ended clones in the history, -1: all
 
 void define();
 

@@ -60,6 +60,7 @@ void initialise(Shared* fresh) {
           &record.files_done, &record.bytes_done, &record.bytes_sent, &record.checksum_failures,
           &record.throughput, &record.wal_retained})
       pg_atomic_init_u64(counter, 0);
+    pg_atomic_init_u32(&record.is_paused, 0);
   }
 }
 
@@ -166,7 +167,9 @@ Handle open_session(const Wishes& wishes) {
   SessionArea* area = make_area(&handle.segment);
   area->label[0] = '\0';
   strlcpy(area->label, wishes.label, sizeof(area->label));
+  area->request_id = wishes.request_id;
   area->id_sequence = wishes.id_sequence;
+  area->table = wishes.table;
   area->slot_given = wishes.slot_given;
   area->fast_checkpoint = wishes.fast_checkpoint;
   area->advance_slot = wishes.advance_slot;
@@ -200,6 +203,7 @@ Handle open_session(const Wishes& wishes) {
   copy_text(fresh.client_addr, view(wishes.client_addr));
   copy_text(fresh.destination, view(wishes.destination));
   pg_atomic_init_u64(&fresh.heartbeat_ms, monotonic_ms());
+  pg_atomic_init_u32(&fresh.is_paused, 0);
 
   enum { kTaken, kBusy, kFull, kElsewhere } answer = kTaken;
   std::int64_t other_id = 0;
@@ -293,6 +297,22 @@ Handle attach_worker(int index, std::uint64_t generation) {
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("the clone ended before its worker started"));
   return attach_area(record, generation, area);
+}
+
+Handle attach_live(std::int64_t id) {
+  Record* found = nullptr;
+  std::uint64_t generation = 0;
+  dsm_handle area = 0;
+  if (id == 0) return {};
+  Locked::begin(LW_SHARED);
+  for (Record& record : shared()->records) {
+    if (!is_live(record) || record.id != id || record.database != MyDatabaseId) continue;
+    found = &record;
+    generation = record.generation;
+    area = record.area;
+  }
+  Locked::end();
+  return found == nullptr ? Handle{} : attach_area(found, generation, area);
 }
 
 void detach(Handle& handle) {
@@ -389,6 +409,8 @@ View look(const Handle& handle) {
     seen.label_ready = record.label_ready;
     seen.ack_requested = record.ack_requested;
     seen.handed_over = record.handed_over;
+    seen.cancel_requested = record.cancel_requested;
+    seen.is_paused = pg_atomic_read_u32(&const_cast<pg_atomic_uint32&>(record.is_paused)) != 0;
     seen.outcome = record.outcome;
     seen.id = record.id;
     seen.worker_pid = record.worker_pid;
@@ -405,6 +427,25 @@ View look(const Handle& handle) {
     strlcpy(seen.error, "the clone has ended", sizeof(seen.error));
   }
   return seen;
+}
+
+int phases_of(Record& record, PhaseTimes* out) {
+  int count = 0;
+  std::uint64_t before = 0;
+  for (int phase = 0; phase < protocol::kPhaseCount; ++phase) {
+    if (record.phase_started[phase] == 0) continue;
+    TimestampTz finished = record.finished_at;
+    for (int later = protocol::kPhaseCount - 1; later > phase; --later)
+      if (record.phase_started[later] != 0) finished = record.phase_started[later];
+    bool is_last = static_cast<int>(record.phase) == phase;
+    std::uint64_t sent = is_last && !protocol::is_ended(record.state)
+                             ? pg_atomic_read_u64(&record.bytes_sent)
+                             : record.phase_bytes[phase];
+    out[count++] = {static_cast<Phase>(phase), record.phase_started[phase], finished,
+                    sent > before ? sent - before : 0};
+    before = Max(before, sent);
+  }
+  return count;
 }
 
 int copy_records(Record* out) {

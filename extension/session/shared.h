@@ -35,6 +35,7 @@ struct Record {
   bool label_ready;       // worker: SessionArea::label is valid
   bool ack_requested;     // control: label and WAL are durable at the helper
   bool handed_over;       // worker: the permanent slot is there
+  bool cancel_requested;  // any session: the worker shall end the clone
   bool verify_checksums;  // control, at begin
   bool in_recovery;       // control, at begin: the donor is a standby
   State outcome;          // control: what the helper reported; kRunning: nothing yet
@@ -48,6 +49,7 @@ struct Record {
   XLogRecPtr stop_lsn;
   TimeLineID start_timeline;
   TimeLineID stop_timeline;
+  std::uint64_t paused_ms;  // any session: when is_paused changed last
   TimestampTz started_at;
   TimestampTz finished_at;
   TimestampTz phase_started[protocol::kPhaseCount];  // 0: not reached
@@ -57,13 +59,15 @@ struct Record {
   char slot_name[NAMEDATALEN];  // empty: none asked for
   char client_addr[48];
   char destination[96];
-  char error[192];
+  char error[128];
   // Written by the control backend as the helper reports.
   pg_atomic_uint64 heartbeat_ms;  // monotonic_ms() of the last sign of life
   pg_atomic_uint64 durable_lsn;   // WAL fsynced by the helper
   pg_atomic_uint64 bytes_total;
   pg_atomic_uint64 files_total;
   pg_atomic_uint64 files_done;
+  // Written by any session, under the lock: the streams send nothing while it is set.
+  pg_atomic_uint32 is_paused;
   // Added to by the streams.
   pg_atomic_uint64 bytes_done;  // plain bytes
   pg_atomic_uint64 bytes_sent;  // bytes on the wire
@@ -102,7 +106,9 @@ struct SessionArea {
   std::uint64_t generation;
   // The helper's wishes.
   char label[protocol::kTextMax];
+  std::int64_t request_id;  // the request it carries out, 0: none
   Oid id_sequence;         // InvalidOid on a standby
+  Oid table;               // clone_records; InvalidOid on a standby
   bool slot_given;
   bool fast_checkpoint;
   bool advance_slot;
@@ -156,7 +162,9 @@ struct Wishes {
   const char* slot_name;
   const char* label;
   const char* client_addr;
+  std::int64_t request_id;
   Oid id_sequence;
+  Oid table;
   bool slot_given;
   bool fast_checkpoint;
   bool verify_checksums;
@@ -176,6 +184,9 @@ Handle open_session(const Wishes& wishes);
 // Attaches this process to the live clone with this token. ERROR if there is none.
 Handle attach(const protocol::Token& token);
 Handle attach_worker(int index, std::uint64_t generation);
+// The same for the live clone of this number in this database; an empty Handle if none
+// is. Give it back with detach().
+Handle attach_live(std::int64_t id);
 
 // Ends the mapping of the clone's segment.
 void detach(Handle& handle);
@@ -193,7 +204,7 @@ struct View {
   State state;
   Phase phase;
   bool is_current;  // false: the record went to another clone
-  bool end_requested, label_ready, ack_requested, handed_over;
+  bool end_requested, label_ready, ack_requested, handed_over, cancel_requested, is_paused;
   State outcome;
   std::int64_t id;
   pid_t worker_pid, control_pid;
@@ -203,6 +214,16 @@ struct View {
 };
 // A copy of what others may change, taken under the lock.
 View look(const Handle& handle);
+
+struct PhaseTimes {
+  Phase phase;
+  TimestampTz started_at;
+  TimestampTz finished_at;  // 0: not yet
+  std::uint64_t bytes;      // sent in it
+};
+// The phases that a clone has reached, in their order, into `out` (kPhaseCount places);
+// returns their number. `record` is a copy.
+int phases_of(Record& record, PhaseTimes* out);
 
 // Copies all used records, newest first, into `out` (kRecordMax places); returns
 // their number. Atomics are copied as plain values of the same fields.

@@ -4,6 +4,7 @@
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
 #include "extension/session/settings.h"
+#include "extension/worker/history.h"
 #include "extension/worker/slots.h"
 #include "protocol/version.h"
 
@@ -51,6 +52,7 @@ struct Work {
   State stop_state;
   std::uint64_t advanced_ms, checked_ms, logged_ms, ticked_ms;
   std::uint64_t ticked_bytes;
+  int shown_phase;   // in pg_stat_progress_basebackup
   Oid* tablespaces;  // at the backup's start
   int tablespace_count;
 };
@@ -82,12 +84,23 @@ void watch_lease() {
 constexpr char kLeaseReason[] =
     "the helper has been silent for longer than pg_standby_clone.reconnect_timeout";
 
+bool pause_is_over(const session::View& seen) {
+  return seen.is_paused && session::monotonic_ms() - record().paused_ms >
+                               static_cast<std::uint64_t>(settings::pause_timeout_s) * 1000;
+}
+
 void find_stop_reason() {
   if (work.stop_reason != nullptr) return;
   session::View seen = session::look(work.session);
   if (seen.outcome == State::kFailed || seen.outcome == State::kCancelled) {
     work.stop_state = seen.outcome;
     work.stop_reason = seen.error[0] != '\0' ? pstrdup(seen.error) : "the helper gave up";
+  } else if (seen.cancel_requested && seen.outcome != State::kCompleted) {
+    work.stop_state = State::kCancelled;
+    work.stop_reason = pstrdup(seen.error);
+  } else if (pause_is_over(seen)) {
+    work.stop_state = State::kFailed;
+    work.stop_reason = "the clone was paused for longer than pg_standby_clone.pause_timeout";
   } else if (lease_is_over()) {
     work.stop_state = State::kFailed;
     work.stop_reason = kLeaseReason;
@@ -143,6 +156,7 @@ void show_progress() {
 
 void show_phase(int phase) {
   // AbortTransaction clears the row, so each phase shows the whole of it again.
+  work.shown_phase = phase;
   pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
   pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL, -1);
   pgstat_progress_update_param(PROGRESS_BASEBACKUP_TBLSPC_TOTAL, work.tablespace_count + 1);
@@ -152,10 +166,11 @@ void show_phase(int phase) {
 void follow_helper() {
   session::View seen = session::look(work.session);
   bool is_away = seen.control_pid == 0 || silence_ms() > kSilenceMs;
-  if (is_away && seen.state == State::kRunning)
-    session::enter_state(work.session, State::kDisconnected);
-  else if (!is_away && seen.state == State::kDisconnected)
-    session::enter_state(work.session, State::kRunning);
+  State wanted = is_away ? State::kDisconnected : seen.is_paused ? State::kPaused : State::kRunning;
+  if (wanted == seen.state) return;
+  session::enter_state(work.session, wanted);
+  history::tell(work.session, wanted);
+  show_phase(work.shown_phase);
 }
 
 void advance_slot(bool at_once) {
@@ -195,18 +210,6 @@ void take_turn() {
 }
 
 // --- the steps ------------------------------------------------------------------
-
-void take_id() {
-  std::int64_t id = 0;
-  if (OidIsValid(work.session.area->id_sequence)) {
-    StartTransactionCommand();
-    id = nextval_internal(work.session.area->id_sequence, false);
-    CommitTransactionCommand();
-  }
-  session::Locked::begin();
-  record().id = id != 0 ? id : --session::shared()->last_standby_id;
-  session::Locked::end();
-}
 
 void reserve_wal() {
   StartTransactionCommand();
@@ -272,10 +275,13 @@ void start_backup() {
   session::Locked::end();
 }
 
+// A clone that is paused takes no step.
+bool is_paused() { return session::look(work.session).is_paused; }
+
 void wait_for_end() {
   show_phase(PROGRESS_BASEBACKUP_PHASE_STREAM_BACKUP);
   session::enter_phase(work.session, Phase::kCopying);
-  while (!session::look(work.session).end_requested) take_turn();
+  while (is_paused() || !session::look(work.session).end_requested) take_turn();
 }
 
 // Paths of the tablespaces that came after the start: replay will make them at the
@@ -343,7 +349,7 @@ void stop_backup() {
 void wait_for_acknowledgement() {
   show_phase(PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
   session::enter_phase(work.session, Phase::kWal);
-  while (!session::look(work.session).ack_requested) take_turn();
+  while (is_paused() || !session::look(work.session).ack_requested) take_turn();
 }
 
 void hand_over_slot() {
@@ -375,8 +381,13 @@ void wait_for_outcome() {
   }
 }
 
+void end_session(State state, const char* error) {
+  history::end(work.session, state, error);
+  session::finish(work.session, state, error);
+}
+
 void run() {
-  take_id();
+  history::begin(work.session);
   reserve_wal();
   start_backup();
   wait_for_end();
@@ -385,7 +396,7 @@ void run() {
   hand_over_slot();
   wait_for_outcome();
   work.made_slot[0] = '\0';  // it is the standby's now
-  session::finish(work.session, State::kCompleted, "");
+  end_session(State::kCompleted, "");
 }
 
 // --- the end ----------------------------------------------------------------------
@@ -457,11 +468,14 @@ void fail(const ErrorData* error) {
   AbortOutOfAnyTransaction();
   if (MyReplicationSlot != nullptr) ReplicationSlotRelease();
   LWLockReleaseAll();
+  // A cancel has done its work: it must not hit what is left to do.
+  pqsignal(SIGINT, SIG_IGN);
+  QueryCancelPending = false;
   find_stop_reason();
   if (work.stop_reason != nullptr) {
-    session::finish(work.session, work.stop_state, work.stop_reason);
+    end_session(work.stop_state, work.stop_reason);
   } else {
-    session::finish(work.session, State::kFailed, error->message);
+    end_session(State::kFailed, error->message);
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "helper/base/failure.h"
 #include "protocol/limits.h"
+#include "protocol/rate.h"
 #include "protocol/version.h"
 
 namespace standby_clone {
@@ -136,7 +137,7 @@ void check_and_fill(const Raw& raw, Options& options) {
     auto rate = parse_rate(raw.rate);
     if (!rate)
       fail(Kind::kUsage, fmt::format("\"{}\" is not a transfer rate", raw.rate),
-           "Give kilobytes per second, from 32 to 1048576, or a number with suffix k or M.");
+           protocol::kRateHint);
     options.max_rate = *rate;
   }
   set_compression(raw.compress, options);
@@ -196,18 +197,7 @@ std::string slot_name_of(const std::string& name) {
 }
 
 std::optional<std::uint64_t> parse_rate(const std::string& text) {
-  double number = 0;
-  std::size_t used = 0;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    return std::nullopt;
-  }
-  std::string suffix = text.substr(used);
-  double kilobytes = suffix == "M" ? number * 1024 : number;
-  if (!suffix.empty() && suffix != "k" && suffix != "M") return std::nullopt;
-  if (!(kilobytes >= 32 && kilobytes <= 1048576)) return std::nullopt;
-  return static_cast<std::uint64_t>(kilobytes * 1024);
+  return protocol::parse_rate(text);
 }
 
 std::optional<std::pair<std::string, std::string>> parse_mapping(const std::string& text) {

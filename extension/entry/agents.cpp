@@ -1,0 +1,140 @@
+// agents.cpp: what `pg_standby_clone agent` calls, and the list of agents.
+#include "extension/entry/rights.h"
+#include "extension/entry/rows.h"
+#include "extension/pg/text.h"
+#include "extension/session/agents.h"
+#include "extension/session/table.h"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(pg_standby_clone_agent_attach);
+PG_FUNCTION_INFO_V1(pg_standby_clone_agent_detach);
+PG_FUNCTION_INFO_V1(pg_standby_clone_agent_next);
+PG_FUNCTION_INFO_V1(pg_standby_clone_agent_refuse);
+PG_FUNCTION_INFO_V1(pg_standby_clone_agent_records);
+}
+
+namespace {
+
+constexpr char kMayNot[] = "be an agent of clones of this server";
+
+// An agent whose host has gone away must not keep its name for the two hours that TCP's
+// defaults take. Settings of this session; they mean nothing on a Unix socket.
+void watch_connection() {
+  constexpr struct {
+    const char* name;
+    const char* value;
+  } kSettings[] = {{"tcp_keepalives_idle", "20"},
+                   {"tcp_keepalives_interval", "10"},
+                   {"tcp_keepalives_count", "3"},
+                   {"tcp_user_timeout", "50s"}};
+  for (const auto& setting : kSettings)
+    SetConfigOption(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION);
+}
+
+}  // namespace
+
+Datum pg_standby_clone_agent_attach(PG_FUNCTION_ARGS) {
+  entry::require_replication(kMayNot);
+  entry::require_primary("an agent cannot wait for requests");
+  const char* target = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  std::size_t length = std::strlen(target);
+  if (length == 0 || length >= NAMEDATALEN)
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("a target's name has 1 to %d bytes", NAMEDATALEN - 1));
+  session::Agent agent{};
+  agent.pid = MyProcPid;
+  agent.database = MyDatabaseId;
+  agent.connected_since = GetCurrentTimestamp();
+  strlcpy(agent.target, target, sizeof(agent.target));
+  if (MyProcPort != nullptr && MyProcPort->remote_host != nullptr &&
+      std::strcmp(MyProcPort->remote_host, "[local]") != 0)
+    copy_text(agent.client_addr, view(MyProcPort->remote_host));
+  copy_text(agent.destination, view(text_to_cstring(PG_GETARG_TEXT_PP(1))));
+  copy_text(agent.destination_state, view(text_to_cstring(PG_GETARG_TEXT_PP(2))));
+  copy_text(agent.version, view(text_to_cstring(PG_GETARG_TEXT_PP(3))));
+  session::attach_agent(agent);
+  watch_connection();
+  PG_RETURN_VOID();
+}
+
+Datum pg_standby_clone_agent_detach(PG_FUNCTION_ARGS) {
+  (void)fcinfo;
+  session::detach_agent();
+  PG_RETURN_VOID();
+}
+
+// The oldest request of the target that still waits.
+Datum pg_standby_clone_agent_next(PG_FUNCTION_ARGS) {
+  entry::require_replication(kMayNot);
+  entry::require_primary("requests cannot be taken");
+  entry::Row row = entry::open_rows(fcinfo);
+  const char* target = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  MemoryContext outer = CurrentMemoryContext;
+  std::int64_t id = 0;
+  Datum options = 0;
+  table::Access access = table::open(table::of(fcinfo));
+  table::sweep(access);
+  if (table::run(psprintf("SELECT id, options FROM %s WHERE target = $1 AND state = 'queued' "
+                          "AND expires_at > clock_timestamp() ORDER BY id LIMIT 1",
+                          access.records),
+                 {table::text(target)}) > 0) {
+    id = table::number_result(1);
+    bool is_null = false;
+    Datum found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null);
+    MemoryContext inner = MemoryContextSwitchTo(outer);
+    options = PointerGetDatum(PG_DETOAST_DATUM_COPY(found));
+    MemoryContextSwitchTo(inner);
+  }
+  table::close(access);
+  if (id != 0) {
+    row.add_number(id);
+    row.add(options);
+    row.put();
+  }
+  return static_cast<Datum>(0);
+}
+
+// The request ends before a clone of it began. One that has ended meanwhile (cancelled,
+// say) stays as it is.
+Datum pg_standby_clone_agent_refuse(PG_FUNCTION_ARGS) {
+  entry::require_replication(kMayNot);
+  entry::require_primary("requests cannot be refused");
+  std::int64_t id = PG_GETARG_INT64(0);
+  const char* error = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  table::Access access = table::open(table::of(fcinfo));
+  bool is_refused =
+      table::run(psprintf("UPDATE %s SET state = 'failed', finished_at = clock_timestamp(), "
+                          "error = coalesce($2, 'the agent refused it') "
+                          "WHERE id = $1 AND state = 'queued'",
+                          access.records),
+                 {table::number(id), table::text(error)}) > 0;
+  if (is_refused) table::notify(id, session::State::kFailed);
+  bool is_known =
+      is_refused || table::run(psprintf("SELECT FROM %s WHERE id = $1", access.records),
+                               {table::number(id)}) > 0;
+  table::close(access);
+  if (!is_known)
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+            errmsg("request %lld does not exist", static_cast<long long>(id)));
+  PG_RETURN_VOID();
+}
+
+// One row per agent connected to this database.
+Datum pg_standby_clone_agent_records(PG_FUNCTION_ARGS) {
+  entry::Row row = entry::open_rows(fcinfo);
+  auto* agents =
+      static_cast<session::Agent*>(palloc(sizeof(session::Agent) * session::kAgentMax));
+  int count = session::copy_agents(agents);
+  for (int index = 0; index < count; ++index) {
+    const session::Agent& agent = agents[index];
+    row.add_text(agent.target);
+    row.add(Int32GetDatum(agent.pid));
+    row.add_text(agent.client_addr);
+    row.add_time(agent.connected_since);
+    row.add_text(agent.destination);
+    row.add_text(agent.destination_state);
+    row.add_text(agent.version);
+    row.put();
+  }
+  return static_cast<Datum>(0);
+}

@@ -7,6 +7,7 @@
 #include "helper/base/stop.h"
 #include "helper/clone/clone.h"
 #include "helper/options/options.h"
+#include "helper/preflight/preflight.h"
 #include "helper/progress/progress.h"
 
 namespace {
@@ -39,10 +40,13 @@ int main(int argc, char** argv) {
     const Options& options = *parsed.options;
     StopSource stop;
     install_signals(stop);
+    if (options.command == Command::kCheck) return run_check(options, stop);
     Progress progress({options.progress, options.verbose, options.json});
     return run_clone(options, progress, stop);
   } catch (const Failure& failure) {
     std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.message.c_str());
+    if (!failure.hint.empty())
+      std::fprintf(stderr, "pg_standby_clone: hint: %s\n", failure.hint.c_str());
     return exit_code(failure.kind);
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.what());

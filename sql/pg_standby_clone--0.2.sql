@@ -292,3 +292,24 @@ CREATE VIEW @extschema@.clone_agents AS
 REVOKE ALL ON @extschema@.clone_agents FROM PUBLIC;
 GRANT SELECT ON @extschema@.clone_agents TO pg_monitor;
 COMMENT ON VIEW @extschema@.clone_agents IS 'agents on standby hosts that are connected now and take requests';
+
+-- Open to PUBLIC because the helper's role calls it before a clone; REPLICATION or
+-- pg_monitor is checked inside. Rows with status 'fact' are for the program.
+CREATE FUNCTION @extschema@.pg_standby_clone_preflight(
+    OUT "check" text, OUT status text, OUT detail text, OUT hint text)
+  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE ROWS 40
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'pg_standby_clone_preflight';
+COMMENT ON FUNCTION @extschema@.pg_standby_clone_preflight() IS
+  'what check_standby_clone() shows, and facts for the pg_standby_clone program';
+
+CREATE FUNCTION @extschema@.check_standby_clone(
+    OUT "check" text, OUT status text, OUT detail text, OUT hint text)
+  RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 20
+BEGIN ATOMIC
+  SELECT p."check", p.status, p.detail, p.hint
+    FROM @extschema@.pg_standby_clone_preflight() AS p
+   WHERE p.status <> 'fact';
+END;
+COMMENT ON FUNCTION @extschema@.check_standby_clone() IS
+  'what would stop a clone from this server: a row per check, with ok, warning or error';

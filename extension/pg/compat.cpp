@@ -28,4 +28,19 @@ void acquire_slot(const char* name) {
 #endif
 }
 
+BackendCounts count_backends() {
+  BackendCounts counts{};
+  for (int index = 1; index <= pgstat_fetch_stat_numbackends(); ++index) {
+#if PG_VERSION_NUM >= 160000
+    LocalPgBackendStatus* local = pgstat_get_local_beentry_by_index(index);
+#else
+    LocalPgBackendStatus* local = pgstat_fetch_stat_local_beentry(index);
+#endif
+    if (local == nullptr) continue;
+    counts.clients += local->backendStatus.st_backendType == B_BACKEND;
+    counts.workers += local->backendStatus.st_backendType == B_BG_WORKER;
+  }
+  return counts;
+}
+
 }  // namespace compat

@@ -21,6 +21,13 @@ bool is_invalidated(const ReplicationSlot& slot);
 // Makes the slot this process's own (MyReplicationSlot); an ERROR if it is active.
 void acquire_slot(const char* name);
 
+// How many client backends and how many background workers there are now.
+struct BackendCounts {
+  int clients;
+  int workers;
+};
+BackendCounts count_backends();
+
 // The backend with this process id, or NULL.
 inline PGPROC* proc_of(pid_t pid) { return pid == 0 ? nullptr : BackendPidGetProc(pid); }
 

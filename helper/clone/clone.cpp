@@ -9,6 +9,8 @@
 #include "helper/clone/session.h"
 #include "helper/clone/start.h"
 #include "helper/disk/target.h"
+#include "helper/preflight/directory.h"
+#include "helper/preflight/preflight.h"
 #include "helper/standby/standby.h"
 #include "helper/wal/receiver.h"
 
@@ -39,9 +41,9 @@ class Clone {
 
  private:
   void make();
+  bool is_complete_already() const;
+  void finish_earlier_clone();
   void open_target();
-  void start_what_was_complete();
-  void connect();
   void wait_for_checkpoint();
   void fetch_list();
   void make_layout();
@@ -115,9 +117,11 @@ int Clone::give_up(const Failure& caught) {
 
 void Clone::make() {
   progress_.enter(Phase::kPreparing);
+  check_target(options_).stop_on_error();
+  if (is_complete_already()) return finish_earlier_clone();
+  session_.connect();
   open_target();
-  if (target_->was_complete()) return start_what_was_complete();
-  connect();
+  if (options_.start) start_.check(session_);
   session_.begin();
   wait_for_checkpoint();
   fetch_list();
@@ -133,27 +137,28 @@ void Clone::make() {
   report_completion();
 }
 
+// Then only the journal is left to delete, and no donor is needed.
+bool Clone::is_complete_already() const {
+  return look_at_directory(options_.data_directory).holds == Holds::kCompleteClone;
+}
+
 void Clone::open_target() {
   target_ = std::make_unique<Target>(TargetOptions{options_.data_directory,
                                                    options_.tablespace_mapping,
                                                    options_.wal_directory, options_.sync});
   if (target_->was_complete())
-    progress_.note("the clone in \"" + target_->path() + "\" was complete already");
+    return progress_.note("the clone in \"" + target_->path() + "\" was complete already");
   if (target_->started_over())
     progress_.note("removed an unfinished clone from \"" + target_->path() + "\"; starting over");
+  target_->set_directory_mode(session_.donor().directory_mode);
 }
 
 // An earlier run died when all was done; its session is over.
-void Clone::start_what_was_complete() {
+void Clone::finish_earlier_clone() {
+  open_target();
   if (!options_.start) return;
   progress_.enter(Phase::kStarting);
   start_.start_alone();
-}
-
-void Clone::connect() {
-  session_.connect();
-  if (options_.start) start_.check(session_);
-  target_->set_directory_mode(session_.donor().directory_mode);
 }
 
 void Clone::wait_for_checkpoint() {

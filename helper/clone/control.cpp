@@ -35,49 +35,7 @@ void pause_if(const StopSource& stop) {
   if (stop.requested()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 
-std::string quote_identifier(const std::string& name) {
-  std::string quoted = "\"";
-  for (char letter : name) {
-    if (letter == '"') quoted += '"';
-    quoted += letter;
-  }
-  return quoted + "\"";
-}
-
 }  // namespace
-
-std::string find_procedure(Connection& connection) {
-  if (connection.server_version() < 150000)
-    fail(Kind::kPreflight,
-         fmt::format("the donor runs PostgreSQL {}, pg_standby_clone needs 15 or later",
-                     connection.server_version() / 10000),
-         "Use pg_basebackup for this server.");
-  Rows rows = connection.query(
-      "SELECT n.nspname, pg_catalog.has_schema_privilege(n.oid, 'USAGE') "
-      "FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace "
-      "WHERE e.extname = 'pg_standby_clone'",
-      Kind::kPreflight);
-  if (rows.empty() || !rows[0][0]) {
-    Rows available = connection.query(
-        "SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = 'pg_standby_clone'",
-        Kind::kPreflight);
-    std::string create = fmt::format(
-        "Run in database \"{}\" of the donor, as a superuser: CREATE EXTENSION pg_standby_clone; "
-        "or name another database with --dbname (-d).",
-        connection.database());
-    fail(Kind::kPreflight,
-         fmt::format("extension pg_standby_clone is not in database \"{}\" of the donor",
-                     connection.database()),
-         available.empty() ? "Install pg_standby_clone on the donor's host first (make install). " + create
-                           : create);
-  }
-  if (rows[0][1] == "f")
-    fail(Kind::kPreflight,
-         fmt::format("permission denied for schema {} of extension pg_standby_clone", *rows[0][0]),
-         fmt::format("Run on the donor: GRANT USAGE ON SCHEMA {} TO this role.",
-                     quote_identifier(*rows[0][0])));
-  return quote_identifier(*rows[0][0]) + ".pg_standby_clone_stream()";
-}
 
 DonorFacts enter(Connection& connection, const std::string& procedure,
                  const protocol::Token& token, std::uint16_t role, const StopSource& stop) {

@@ -51,9 +51,6 @@ struct LabelFacts {
   std::string new_tablespaces;
 };
 
-// The SQL that leads a connection into a clone: schema of the extension, found once.
-std::string find_procedure(Connection& connection);
-
 // Leads a connection into the clone procedure and says Hello. Returns what the donor is.
 DonorFacts enter(Connection& connection, const std::string& procedure,
                  const protocol::Token& token, std::uint16_t role, const StopSource& stop);

@@ -4,15 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "helper/preflight/donor.h"
+#include "helper/preflight/preflight.h"
 #include "helper/wal/receiver.h"
 
 namespace standby_clone {
 namespace {
-
-Donor donor_of(const Options& options) {
-  return {options.connection, options.host,           options.port,
-          options.user,       options.never_ask_password, options.ask_password};
-}
 
 std::string destination_of(const Options& options) {
   char name[256] = "";
@@ -20,26 +17,14 @@ std::string destination_of(const Options& options) {
   return std::string(name) + ":" + options.data_directory;
 }
 
-std::vector<HotSetting> read_hot_settings(Connection& connection) {
-  // Whoever may not see sourcefile gets NULL.
-  Rows rows = connection.query(
-      "SELECT name, setting, coalesce(sourcefile, '') LIKE '%/postgresql.auto.conf' "
-      "FROM pg_catalog.pg_settings WHERE name IN ('max_connections', 'max_worker_processes', "
-      "'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')",
-      Kind::kPreflight);
-  std::vector<HotSetting> settings;
-  for (const auto& row : rows)
-    settings.push_back({row[0].value_or(""), std::strtoll(row[1].value_or("0").c_str(), nullptr, 10),
-                        row[2] == "t"});
-  return settings;
-}
-
 }  // namespace
 
 void Session::connect() {
   connection_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
   address_ = connection_->address();
-  procedure_ = find_procedure(*connection_);
+  std::string schema = find_extension(*connection_);
+  check(schema);
+  procedure_ = schema + ".pg_standby_clone_stream()";
   if (options_.start) hot_settings_ = read_hot_settings(*connection_);
   donor_ = enter(*connection_, procedure_, {}, 0, stop_);
   control_ = std::make_unique<Control>(*connection_, stop_);
@@ -55,11 +40,14 @@ void Session::connect() {
                                stream_count_));
   if (options_.verify_checksums && !donor_.has_checksums)
     progress_.detail("the donor has no page checksums to verify");
-  if (!donor_.external_files.empty())
-    progress_.note(
-        "the donor's configuration files outside its data directory do not travel; the standby "
-        "needs its own:\n" +
-        donor_.external_files);
+}
+
+void Session::check(const std::string& schema) const {
+  Findings findings = check_donor(options_, *connection_, schema, stop_);
+  for (const auto& finding : findings.all())
+    if (finding.verdict == Verdict::kWarning)
+      progress_.warn(finding.hint.empty() ? finding.detail : finding.detail + "\n" + finding.hint);
+  findings.stop_on_error();
 }
 
 void Session::begin() {

@@ -22,7 +22,8 @@ class Session {
   Session(const Options& options, Progress& progress, const StopSource& stop)
       : options_(options), progress_(progress), stop_(stop) {}
 
-  // Reaches the donor, by the control and the WAL connection; nothing is begun yet.
+  // Reaches the donor, by the control and the WAL connection, and makes the checks before a
+  // clone; nothing is begun yet.
   void connect();
   // Begins the clone; its backup starts while wait_until() waits for that.
   void begin();
@@ -52,6 +53,9 @@ class Session {
   std::uint64_t wire_bytes() const { return control_ ? control_->wire_bytes() : 0; }
 
  private:
+  // What would stop the clone, before anything is written; warnings are shown.
+  void check(const std::string& schema) const;
+
   const Options& options_;
   Progress& progress_;
   const StopSource& stop_;

@@ -165,9 +165,15 @@ void check_and_fill(const Raw& raw, Options& options) {
 }
 
 // "clone" may be said or left out.
-std::vector<std::string> arguments_of(int argc, const char* const* argv) {
+std::vector<std::string> arguments_of(int argc, const char* const* argv, Command& command) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (!arguments.empty() && arguments.front() == "clone") arguments.erase(arguments.begin());
+  if (!arguments.empty() && !arguments.front().starts_with('-')) {
+    if (arguments.front() == "check") command = Command::kCheck;
+    else if (arguments.front() != "clone")
+      fail(Kind::kUsage, fmt::format("unknown command \"{}\"", arguments.front()),
+           "The commands are clone (may be left out) and check.");
+    arguments.erase(arguments.begin());
+  }
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   return arguments;
 }
@@ -179,8 +185,9 @@ class Help : public CLI::Formatter {
     return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
   }
   std::string make_usage(const CLI::App*, std::string) const override {
-    return "\nUsage:\n  pg_standby_clone [clone] -D DIR [-d CONNINFO | -h HOST -p PORT -U USER] "
-           "[OPTION]...\n";
+    return "\nUsage:\n"
+           "  pg_standby_clone [clone] -D DIR [-d CONNINFO | -h HOST -p PORT -U USER] [OPTION]...\n"
+           "  pg_standby_clone check   -D DIR ...    tell what would stop it; touches nothing\n";
   }
 };
 
@@ -307,7 +314,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("-t,--target", raw.target)->group("");
 
   try {
-    app.parse(arguments_of(argc, argv));
+    app.parse(arguments_of(argc, argv, options.command));
     if (help) {
       std::fputs(app.help().c_str(), stdout);
       return {std::nullopt, 0};

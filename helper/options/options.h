@@ -14,7 +14,11 @@ namespace standby_clone {
 
 enum class ManifestChecksums { kNone, kCrc32c, kSha224, kSha256, kSha384, kSha512 };
 
+enum class Command { kClone, kCheck };
+
 struct Options {
+  Command command = Command::kClone;
+
   // Where it goes.
   std::string data_directory;
   std::vector<std::pair<std::string, std::string>> tablespace_mapping;  // OLDDIR, NEWDIR

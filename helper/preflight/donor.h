@@ -1,0 +1,48 @@
+// donor.h: what the donor says about itself when asked before a clone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "helper/connection/connection.h"
+#include "helper/options/options.h"
+#include "helper/preflight/findings.h"
+#include "helper/server/preflight.h"
+
+namespace standby_clone {
+
+// Where files of the donor lie, and how much.
+struct DonorPlace {
+  std::string directory;  // on the donor
+  std::uint64_t bytes = 0;
+};
+
+struct DonorReport {
+  int server_version = 0;  // 150018
+  std::uint64_t system_identifier = 0;
+  DonorPlace data;
+  std::vector<DonorPlace> tablespaces;
+  std::uint64_t wal_rate = 0;         // bytes a second
+  std::uint64_t wal_segment_size = 0;
+  std::string libc_version, icu_version;   // "2.36", "72"; empty: not known, or not used
+  std::vector<std::string> libc_databases;  // whose order of texts is glibc's
+  std::vector<std::string> icu_databases;
+  std::vector<std::string> external_files;  // configuration outside the data directory
+  std::vector<HotSetting> settings;
+  long free_connections = 0;
+};
+
+// The donor, as the command line names it.
+Donor donor_of(const Options& options);
+
+// Finds the extension: its schema, quoted. Fails with kPreflight, saying what to do.
+std::string find_extension(Connection& connection);
+
+// What a standby must have at least as much of as the donor.
+std::vector<HotSetting> read_hot_settings(Connection& connection);
+
+// Asks the donor's own checks, and adds what they found. Fails if it cannot be asked.
+DonorReport ask_donor(Connection& connection, const std::string& schema, Findings& findings);
+
+}  // namespace standby_clone

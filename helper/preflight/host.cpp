@@ -1,0 +1,160 @@
+// host.cpp: this host's user, programs and libraries.
+#include "helper/preflight/host.h"
+
+#include <cctype>
+#include <charconv>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <gnu/libc-version.h>
+#include <optional>
+#include <string_view>
+#include <unistd.h>
+
+#include "helper/server/preflight.h"
+
+namespace standby_clone {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string list;
+  for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+// Major version of the ICU library a program is linked with; empty: none.
+std::string icu_version_of(const std::string& program) {
+  constexpr std::string_view kLibrary = "libicui18n.so.";
+  std::ifstream file(program, std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(file), {}};
+  std::size_t at = content.find(kLibrary);
+  if (at == std::string::npos) return "";
+  std::size_t end = at += kLibrary.size();
+  while (end < content.size() && std::isdigit(static_cast<unsigned char>(content[end]))) ++end;
+  return content.substr(at, end - at);
+}
+
+void check_user(Findings& findings) {
+  if (geteuid() == 0)
+    findings.warn("user", "this runs as root, as which PostgreSQL does not start",
+                  "Run it as the user the server will run as.");
+}
+
+void check_libc(const DonorReport& donor, Findings& findings) {
+  const std::string here = gnu_get_libc_version();
+  if (donor.libc_version.empty()) return;
+  if (here == donor.libc_version || donor.libc_databases.empty()) {
+    findings.ok("glibc", here == donor.libc_version
+                             ? fmt::format("{} on both hosts", here)
+                             : fmt::format("{} here, {} on the donor; no database sorts by it", here,
+                                           donor.libc_version));
+    return;
+  }
+  findings.warn("glibc",
+                fmt::format("{} here, {} on the donor: databases whose texts it sorts: {}", here,
+                            donor.libc_version, list_of(donor.libc_databases)),
+                "Indexes over texts may be wrong on the standby: use the same release of the "
+                "operating system, or rebuild them after a promotion (REINDEX).");
+}
+
+void check_icu(const DonorReport& donor, const std::string& binaries, Findings& findings) {
+  if (donor.icu_databases.empty() || donor.icu_version.empty()) return;
+  std::string here = icu_version_of(binaries + "/postgres");
+  if (here == donor.icu_version)
+    findings.ok("icu", fmt::format("{} on both hosts", here));
+  else
+    findings.warn("icu",
+                  fmt::format("{} here, {} on the donor: databases whose texts it sorts: {}",
+                              here.empty() ? "none" : here, donor.icu_version,
+                              list_of(donor.icu_databases)),
+                  "Indexes over texts may be wrong on the standby: use the same release of ICU, or "
+                  "rebuild them after a promotion (REINDEX).");
+}
+
+// Where PostgreSQL's programs are on this host; a clone does without, a standby does not.
+std::optional<std::string> find_programs(const Options& options, const DonorReport& donor,
+                                         const StopSource& stop, Findings& findings) {
+  int major = donor.server_version / 10000;
+  try {
+    std::string binaries = find_binaries(options.binaries, major, stop);
+    findings.ok("server_programs", fmt::format("those of PostgreSQL {} are in \"{}\"", major, binaries));
+    return binaries;
+  } catch (const Failure& failure) {
+    if (failure.kind == Kind::kCancelled) throw;
+    findings.warn("server_programs", failure.message,
+                  failure.hint + " The files of the standby are for PostgreSQL " +
+                      std::to_string(major) + " alone.");
+    return std::nullopt;
+  }
+}
+
+// What a configuration file sets an integer to, by the server's own reading of it.
+std::optional<std::int64_t> setting_in(const std::string& file, const std::string& name,
+                                       const std::string& binaries, const StopSource& stop) {
+  constexpr int kLimitMs = 30000;
+  // With -C the server prints one value and ends. It wants some data directory that is
+  // there, and looks into none for these settings.
+  Ended answer = run_program(
+      {binaries + "/postgres", "-D", "/", "-C", name, "-c", "config_file=" + file}, kLimitMs, stop);
+  // Warnings come before the value.
+  while (!answer.output.empty() && answer.output.back() == '\n') answer.output.pop_back();
+  std::string line = answer.output.substr(answer.output.rfind('\n') + 1);
+  std::int64_t value = 0;
+  auto parsed = std::from_chars(line.data(), line.data() + line.size(), value);
+  if (answer.code != 0 || parsed.ec != std::errc{}) return std::nullopt;
+  return value;
+}
+
+// The configuration the standby will read, where that is known: --config-file, or the
+// donor's lies outside its data directory and this host has a file of the same name.
+std::string own_configuration(const Options& options, const DonorReport& donor) {
+  if (!options.config_file.empty()) return options.config_file;
+  std::error_code error;
+  for (const auto& file : donor.external_files)
+    if (file.ends_with("/postgresql.conf") && fs::exists(file, error)) return file;
+  return "";
+}
+
+void check_settings(const Options& options, const DonorReport& donor, const std::string& binaries,
+                    const StopSource& stop, Findings& findings) {
+  std::string file = own_configuration(options, donor);
+  if (file.empty()) return;
+  bool is_readable = true;
+  auto low = settings_too_low(donor.settings, [&](const std::string& name) {
+    auto value = setting_in(file, name, binaries, stop);
+    is_readable = is_readable && value;
+    return value.value_or(0);
+  });
+  if (!is_readable)
+    findings.warn("settings", fmt::format("the server cannot read configuration file \"{}\"", file),
+                  "Correct it before you start the standby.");
+  else if (low.empty())
+    findings.ok("settings", fmt::format("\"{}\" asks for no less than the donor has", file));
+  else
+    findings.warn("settings",
+                  "a standby does not start with settings lower than its donor's: " + list_of(low),
+                  fmt::format("Raise them in \"{}\".", file));
+}
+
+}  // namespace
+
+void check_host(const Options& options, const DonorReport& donor, const StopSource& stop,
+                Findings& findings) {
+  check_user(findings);
+  check_libc(donor, findings);
+  if (auto binaries = find_programs(options, donor, stop, findings)) {
+    check_icu(donor, *binaries, findings);
+    check_settings(options, donor, *binaries, stop, findings);
+  }
+  long needed = options.jobs + 1;
+  if (donor.free_connections < needed)
+    findings.fail("streams", Kind::kPreflight,
+                  fmt::format("a clone with {} streams takes {} connections, the donor has {} free "
+                              "(max_connections)",
+                              options.jobs, needed, donor.free_connections),
+                  "Use fewer --jobs, or raise max_connections (a restart).");
+}
+
+}  // namespace standby_clone

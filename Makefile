@@ -6,6 +6,7 @@
 #   make installcheck        test what is installed, on a running server
 #   make demo                a clone, from nothing to streaming, in about a minute
 #   make bench               measured against pg_basebackup
+#   make package-test        Debian packages, built and tried in a clean tree
 #   make clean, make dist
 #
 # PG_CONFIG chooses the PostgreSQL to build for, BINDIR where the program is installed
@@ -35,6 +36,7 @@ MANDIR ?= $(shell $(PG_CONFIG) --mandir)
 all: extension helper
 
 include $(top)/helper/helper.mk
+include $(top)/packaging/packaging.mk
 
 EXTENSION_BUILD = $(BUILD)/pg$(PG_MAJOR)
 EXTENSION_MAKE = mkdir -p $(EXTENSION_BUILD) && \
@@ -53,12 +55,19 @@ install-extension: extension
 install-helper: helper
 	mkdir -p '$(DESTDIR)$(BINDIR)'
 	install -m 755 $(HELPER) '$(DESTDIR)$(BINDIR)/pg_standby_clone'
+	install -m 755 $(top)/packaging/patroni/pg_standby_clone_patroni '$(DESTDIR)$(BINDIR)/'
 	mkdir -p '$(DESTDIR)$(MANDIR)/man1'
 	install -m 644 $(top)/docs/pg_standby_clone.1 '$(DESTDIR)$(MANDIR)/man1/'
 
+# Completion needs perl to be made; without it there is none.
+	@if command -v perl >/dev/null; then $(MAKE) --no-print-directory install-completions; fi
+
 uninstall:
 	+@$(EXTENSION_MAKE) uninstall
-	rm -f '$(DESTDIR)$(BINDIR)/pg_standby_clone' '$(DESTDIR)$(MANDIR)/man1/pg_standby_clone.1'
+	rm -f '$(DESTDIR)$(BINDIR)/pg_standby_clone' '$(DESTDIR)$(BINDIR)/pg_standby_clone_patroni' \
+	  '$(DESTDIR)$(MANDIR)/man1/pg_standby_clone.1' \
+	  '$(DESTDIR)$(DATADIR)/bash-completion/completions/pg_standby_clone' \
+	  '$(DESTDIR)$(DATADIR)/zsh/vendor-completions/_pg_standby_clone'
 
 # A copy of the PostgreSQL installation with our files in it: tests never touch the
 # system's, and need no rights there.

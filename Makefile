@@ -3,7 +3,9 @@
 #
 #   make                     build both            make test         all tests, on a staged copy
 #   make install             install both          make unit-test    the C++ tests alone
+#   make tap TAP=FILE...     some of the tests with servers
 #   make installcheck        test what is installed, on a running server
+#   make check-boundaries    what a machine can see of the rules of the code
 #   make demo                a clone, from nothing to streaming, in about a minute
 #   make bench               measured against pg_basebackup
 #   make package-test        Debian packages, built and tried in a clean tree
@@ -31,7 +33,7 @@ BINDIR ?= $(shell $(PG_CONFIG) --bindir)
 MANDIR ?= $(shell $(PG_CONFIG) --mandir)
 
 .PHONY: all extension helper install install-extension install-helper uninstall installcheck \
-        stage test unit-test regress tap check-boundaries demo bench dist clean
+        stage test unit-test regress tap server-tests check-boundaries run-demo run-bench demo bench dist clean
 
 all: extension helper
 
@@ -75,28 +77,37 @@ stage: all
 	@PG_CONFIG=$(PG_CONFIG) $(top)/ci/make-stage $(STAGE)
 	@$(MAKE) --no-print-directory install DESTDIR=$(STAGE) BINDIR=$(shell $(PG_CONFIG) --bindir) >$(STAGE)/install.log
 
+# Where ci/packages may install pg_config, all else is for a make that is started afterwards: this
+# one has already looked for it.
 test:
 	@$(top)/ci/packages
-	@$(MAKE) --no-print-directory unit-test stage
+	@$(MAKE) --no-print-directory unit-test stage check-boundaries
+	@$(MAKE) --no-print-directory server-tests
+
+server-tests: stage
 	@$(top)/ci/run-tests regress tap
 
-regress tap: stage
-	@$(top)/ci/run-tests $@
+regress: stage
+	@$(top)/ci/run-tests regress
+
+tap: stage
+	@$(top)/ci/run-tests tap $(TAP)
 
 installcheck:
-	@INSTALLED=1 $(top)/ci/run-tests installcheck
+	@INSTALLED=1 $(top)/ci/run-tests installcheck $(TAP)
 
-check-boundaries:
-	@$(top)/ci/check-boundaries
+check-boundaries: helper
+	@$(top)/ci/check-meta
+	@$(top)/ci/check-boundaries $(HELPER)
 
-demo:
+demo bench:
 	@$(top)/ci/packages
-	@$(MAKE) --no-print-directory stage
+	@$(MAKE) --no-print-directory run-$@
+
+run-demo: stage
 	@$(top)/demo/run
 
-bench:
-	@$(top)/ci/packages
-	@$(MAKE) --no-print-directory stage
+run-bench: stage
 	@$(top)/bench/run $(BENCH_OPTIONS)
 
 dist:

@@ -21,7 +21,7 @@ include $(PGXS)
 # are system headers to us.
 OUR_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register $(WERROR)
 ifneq (,$(findstring clang,$(CXX)))
-OUR_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+OUR_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-deprecated-volatile
 endif
 SERVER_INCLUDE := $(shell $(PG_CONFIG) --includedir-server)
 

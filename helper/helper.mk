@@ -10,7 +10,9 @@ UNIT_TESTS := $(HELPER_BUILD)/unit_tests
 
 HELPER_SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HELPER_SANITIZE_tsan := -fsanitize=thread -fno-omit-frame-pointer
-HELPER_SANITIZE := $(HELPER_SANITIZE_$(VARIANT))
+# g++ warns of its own library when it instruments it.
+HELPER_SANITIZE := $(HELPER_SANITIZE_$(VARIANT)) \
+  $(if $(VARIANT),$(if $(findstring clang,$(CXX)),,-Wno-maybe-uninitialized))
 
 PKG_CONFIG ?= pkg-config
 HELPER_INCLUDES := -I$(top) $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null || echo -I`$(PG_CONFIG) --includedir`)

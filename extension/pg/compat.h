@@ -10,6 +10,9 @@
 
 namespace compat {
 
+// What this library was built for.
+inline constexpr int kServerVersion = PG_VERSION_NUM;
+
 // The wait event shown in pg_stat_activity: its own name from 17 on, the general
 // "Extension" before.
 std::uint32_t wait_event(const char* name);

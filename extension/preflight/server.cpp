@@ -19,8 +19,8 @@ int integer_setting(const char* name) {
 
 void check_versions(Findings& findings) {
   add(findings, "version", Verdict::kOk,
-      psprintf("PostgreSQL %d.%d, pg_standby_clone %s%s", PG_VERSION_NUM / 10000,
-               PG_VERSION_NUM % 10000, protocol::kVersion,
+      psprintf("PostgreSQL %d.%d, pg_standby_clone %s%s", compat::kServerVersion / 10000,
+               compat::kServerVersion % 10000, protocol::kVersion,
                RecoveryInProgress() ? ", itself a standby" : ""));
   add_fact(findings, "extension_version", protocol::kVersion);
   add_fact(findings, "protocol_version", psprintf("%d", protocol::kProtocolVersion));

@@ -53,7 +53,7 @@ void welcome() {
   LWLockRelease(ControlFileLock);
   message.protocol_version = protocol::kProtocolVersion;
   message.extension_version = protocol::kVersion;
-  message.server_version_num = PG_VERSION_NUM;
+  message.server_version_num = compat::kServerVersion;
   message.backend_pid = MyProcPid;
   message.system_identifier = GetSystemIdentifier();
   message.timeline = current_timeline();

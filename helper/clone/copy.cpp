@@ -13,7 +13,6 @@ constexpr std::uint32_t kControlFileSize = 8192;  // PG_CONTROL_FILE_SIZE of all
 Copy::Copy(const Options& options, const Session& session, FileList& list, const Target& target,
            Progress& progress, StopSource& stop, FirstFailure& failure)
     : session_(session),
-      list_(list),
       progress_(progress),
       failure_(failure),
       plan_(list),

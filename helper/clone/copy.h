@@ -44,7 +44,6 @@ class Copy {
   void run_stream(std::uint16_t number);
 
   const Session& session_;
-  const FileList& list_;
   Progress& progress_;
   FirstFailure& failure_;
   Plan plan_;

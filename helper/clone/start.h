@@ -39,7 +39,6 @@ class StandbyStart {
   const StopSource& stop_;
   Server server_;
   std::chrono::steady_clock::time_point began_{}, asked_{};
-  bool was_seen_by_name_ = false;
 };
 
 ServerOptions server_options_of(const Options& options);

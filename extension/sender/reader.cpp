@@ -83,9 +83,14 @@ bool open_file(Reader& reader, std::string_view wanted) {
             errmsg("a clone asked for a path with a zero byte"));
   catalogue::Readable readable = catalogue::check_readable(path);
   show_file(reader, path);
-  int descriptor = OpenTransientFile(path, O_RDONLY | PG_BINARY | O_NOFOLLOW);
+  // Not to hang where somebody has put a pipe; with regular files O_NONBLOCK is nothing.
+  int descriptor = OpenTransientFile(path, O_RDONLY | PG_BINARY | O_NOFOLLOW | O_NONBLOCK);
   if (descriptor < 0) {
     if (errno == ENOENT) return false;
+    // ELOOP: a link, which O_NOFOLLOW does not follow. ENXIO: a socket.
+    if (errno == ELOOP || errno == ENXIO)
+      ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+              errmsg("a clone cannot read \"%s\": it is not a regular file", path));
     ereport(ERROR, errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path));
   }
   struct stat status;

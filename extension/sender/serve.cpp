@@ -135,11 +135,16 @@ void leave_session(int, Datum) {
   } else {
     session::Record& record = *mine.session.record;
     session::Locked::begin();
-    if (record.generation == mine.session.generation && record.control_pid == MyProcPid)
-      record.control_pid = 0;
+    bool was_control =
+        record.generation == mine.session.generation && record.control_pid == MyProcPid;
+    if (was_control) record.control_pid = 0;
     pid_t worker = record.worker_pid;
     session::Locked::end();
     session::wake(worker);
+    // Until the worker holds it too, the session's memory goes with this connection.
+    if (was_control && worker == 0)
+      session::finish(mine.session, protocol::State::kFailed,
+                      "the helper's connection ended before the clone's worker had started");
   }
 }
 

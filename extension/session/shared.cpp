@@ -285,18 +285,22 @@ Handle attach_worker(int index, std::uint64_t generation) {
   Shared* all = shared();
   Record* record = &all->records[index];
   dsm_handle area = 0;
-  bool current = false;
+  Locked::begin(LW_SHARED);
+  bool current = record->generation == generation && is_live(*record);
+  if (current) area = record->area;
+  Locked::end();
+  Handle handle;
+  if (current) handle = attach_area(record, generation, area);
+  // Named only now: a worker that is named answers for the session, and ends it when it
+  // ends itself. The helper may have gone in between.
   Locked::begin();
-  if (record->generation == generation && is_live(*record)) {
-    current = true;
-    record->worker_pid = MyProcPid;
-    area = record->area;
-  }
+  current = current && record->generation == generation && is_live(*record);
+  if (current) record->worker_pid = MyProcPid;
   Locked::end();
   if (!current)
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("the clone ended before its worker started"));
-  return attach_area(record, generation, area);
+  return handle;
 }
 
 Handle attach_live(std::int64_t id) {

@@ -514,8 +514,8 @@ void main(int index) {
   Oid database = session::shared()->records[index].database;
   BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
   configure();
-  work.session = session::attach_worker(index, extra.generation);
   before_shmem_exit(leave, 0);
+  work.session = session::attach_worker(index, extra.generation);
   temporary_slot_name(work.temporary_slot, extra.generation);
   work.ticked_ms = work.logged_ms = work.advanced_ms = session::monotonic_ms();
 

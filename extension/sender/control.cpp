@@ -274,6 +274,14 @@ void beat(Control& control, const protocol::Heartbeat& heartbeat) {
   send_status(control);
 }
 
+// A sign of life; nothing waits for it.
+void hear_of_pause(Control& control) {
+  if (!has_session(control)) violation("PauseAck before Begin");
+  pg_atomic_write_u64(&record_of(control).heartbeat_ms, session::monotonic_ms());
+  ereport(DEBUG1, errmsg("pg_standby_clone: the helper of clone %lld has stopped asking",
+                         static_cast<long long>(record_of(control).id)));
+}
+
 void request_end(Control& control) {
   if (!has_session(control)) violation("End before Begin");
   session::Record& record = record_of(control);
@@ -337,6 +345,9 @@ void dispatch(Control& control, Bytes request) {
       decode_or_fail<protocol::List>(request);
       return list(control);
     case Kind::kHeartbeat: return beat(control, decode_or_fail<protocol::Heartbeat>(request));
+    case Kind::kPauseAck:
+      decode_or_fail<protocol::PauseAck>(request);
+      return hear_of_pause(control);
     case Kind::kEnd:
       decode_or_fail<protocol::End>(request);
       return request_end(control);

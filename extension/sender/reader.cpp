@@ -191,14 +191,27 @@ bool is_zero(const char* bytes, std::size_t size) {
   return bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
+// A live change of the rate is felt within a second: what is still waited for is then asked
+// of the bucket anew.
 void obey_rate(Reader& reader, std::size_t size) {
-  std::uint64_t wait_us = take_from_bucket(reader.session->area, size);
-  std::uint64_t until = session::monotonic_us() + wait_us;
-  for (std::uint64_t now = session::monotonic_us(); now < until; now = session::monotonic_us()) {
-    // A live change of the rate is felt within a second.
-    long rest_ms = static_cast<long>(Min((until - now) / 1000 + 1, std::uint64_t{1000}));
-    wait_for(reader, WaitingFor::kRate, rest_ms);
-  }
+  pg_atomic_uint64* limit = &reader.session->area->max_rate;
+  std::uint64_t rate = 0;
+  do {
+    rate = pg_atomic_read_u64(limit);
+    std::uint64_t until =
+        session::monotonic_us() + take_from_bucket(reader.session->area, size);
+    for (std::uint64_t now = session::monotonic_us();
+         now < until && rate == pg_atomic_read_u64(limit);
+         now = session::monotonic_us()) {
+      long rest_ms = static_cast<long>(Min((until - now) / 1000 + 1, std::uint64_t{1000}));
+      wait_for(reader, WaitingFor::kRate, rest_ms);
+    }
+  } while (rate != pg_atomic_read_u64(limit));
+}
+
+// Between two frames. Not before pg_control, for which the helper's main thread waits.
+void obey_pause(Reader& reader) {
+  while (session::is_paused(*reader.session)) wait_for(reader, WaitingFor::kPause, 1000);
 }
 
 void send_counted(Reader& reader, const char* frame, std::size_t size, std::size_t plain) {
@@ -329,6 +342,7 @@ void answer(Reader& reader, const protocol::Read& request) {
   const bool is_relation_map = request.path.ends_with("/pg_filenode.map");
   BadPages bad{0, 0};
   while (end.length < request.length) {
+    obey_pause(reader);
     std::size_t wanted = Min(request.length - end.length, frame_size_for(reader.session->area));
     char* bytes = buffers().plain;
     bool is_map = is_relation_map && request.offset + end.length == 0;
@@ -366,6 +380,7 @@ void answer(Reader& reader, const protocol::Compare& request) {
   digest.file_size = status.st_size;
   auto* differs = static_cast<std::byte*>(palloc0((count + 7) / 8 + 1));
   for (std::size_t index = 0; index < count; ++index) {
+    obey_pause(reader);
     std::uint64_t at = index * protocol::kChunkSize;
     std::size_t size = Min(request.length - at, std::uint64_t{protocol::kChunkSize});
     std::size_t got = read_fully(reader, buffers().plain, size, request.offset + at);

@@ -89,7 +89,9 @@ void serve_stream(Connection& connection, const protocol::Hello& hello) {
     if (connection.channel.copy_done) break;
     if (session::monotonic_ms() - idle_since > kIdleCloseMs) close_file(reader);
     check_session(connection.session);
-    auto why = pq_is_send_pending() ? WaitingFor::kNetwork : WaitingFor::kHelper;
+    auto why = pq_is_send_pending()                      ? WaitingFor::kNetwork
+               : session::is_paused(connection.session) ? WaitingFor::kPause
+                                                        : WaitingFor::kHelper;
     pg_atomic_write_u32(&connection.slot->waiting_for, static_cast<std::uint32_t>(why));
     wait_channel(connection.channel, 1000);
     pg_atomic_write_u32(&connection.slot->waiting_for, 0);

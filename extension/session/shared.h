@@ -215,6 +215,11 @@ struct View {
 // A copy of what others may change, taken under the lock.
 View look(const Handle& handle);
 
+// Without a lock, for loops that send.
+inline bool is_paused(const Handle& handle) {
+  return pg_atomic_read_u32(&handle.record->is_paused) != 0;
+}
+
 struct PhaseTimes {
   Phase phase;
   TimestampTz started_at;

@@ -60,6 +60,7 @@ class Clone {
   void enter(Phase phase);
   void wait_until(const std::function<bool()>& is_true);
   void turn();
+  void obey_pause();
   void beat();
   Reading reading() const;
   StandbyFiles standby_files() const;
@@ -83,6 +84,7 @@ class Clone {
   Phase phase_ = Phase::kPreparing;
   Clock::time_point beaten_{};
   bool is_committed_ = false;
+  bool is_paused_ = false;
 };
 
 int Clone::run() {
@@ -211,6 +213,7 @@ void Clone::start_wal() {
 
 void Clone::copy() {
   copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, progress_, stop_, failure_);
+  copy_->set_paused(is_paused_);
   copy_->start();
   wait_until([&] { return copy_->is_done(); });
   copy_->join();
@@ -329,8 +332,17 @@ void Clone::wait_until(const std::function<bool()>& is_true) {
 // A few times a second, while anything is waited for.
 void Clone::turn() {
   failure_.rethrow_if_any();
+  obey_pause();
   if (Clock::now() - beaten_ >= kBeatInterval) beat();
   progress_.tick(reading());
+}
+
+void Clone::obey_pause() {
+  bool is_paused = session_.control().status().state == protocol::State::kPaused;
+  if (is_paused == is_paused_) return;
+  is_paused_ = is_paused;
+  if (copy_) copy_->set_paused(is_paused);
+  if (is_paused) session_.control().acknowledge_pause();
 }
 
 void Clone::beat() {
@@ -354,6 +366,7 @@ Reading Clone::reading() const {
   now.files_total = list_.files.size();
   now.wal_bytes = wal_ ? wal_->bytes_received() : 0;
   if (copy_) copy_->add_to(now);
+  now.is_paused = is_paused_;
   return now;
 }
 
@@ -370,8 +383,7 @@ Failure Clone::explain(const Failure& caught) {
   if (cause.kind != Kind::kLostDonor || !session_.is_connected()) return cause;
   std::string reason = session_.control().reason_of_donor();
   if (reason.empty()) return cause;
-  return Failure(Kind::kDonorFailed, "the donor ended the clone: " + reason,
-                 "See the donor's log; then run the clone again.");
+  return session_.control().ended_by_donor();
 }
 
 // What is left of a failed clone, in words.

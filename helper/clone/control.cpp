@@ -1,6 +1,7 @@
 // control.cpp: requests and answers of the control connection.
 #include "helper/clone/control.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <thread>
 
@@ -129,18 +130,14 @@ void Control::wait_until(const std::function<bool()>& is_true,
     if (stop_.requested()) fail(Kind::kCancelled, "stopped");
     if (is_true()) return;
     if (auto message = next(100)) handle(*message);
-    if (protocol::is_ended(status_.state) && status_.state != protocol::State::kCompleted) {
-      bool is_cancelled = status_.state == protocol::State::kCancelled;
-      fail(is_cancelled ? Kind::kCancelled : Kind::kDonorFailed,
-           is_cancelled ? "the clone was cancelled on the donor: " + status_.error
-                        : "the donor ended the clone: " + status_.error,
-           "See the donor's log; then run the clone again.");
-    }
+    if (protocol::is_ended(status_.state) && status_.state != protocol::State::kCompleted)
+      throw ended_by_donor();
   }
 }
 
 void Control::beat(const protocol::Heartbeat& heartbeat) { connection_.send_request(heartbeat); }
 void Control::request_end() { connection_.send_request(protocol::End{}); }
+void Control::acknowledge_pause() { connection_.send_request(protocol::PauseAck{}); }
 void Control::acknowledge_label() { connection_.send_request(protocol::AckLabel{}); }
 
 void Control::report(protocol::State outcome, const std::string& error) noexcept {
@@ -167,10 +164,24 @@ void Control::report(protocol::State outcome, const std::string& error) noexcept
   }
 }
 
+Failure Control::ended_by_donor() const {
+  bool is_cancelled = status_.state == protocol::State::kCancelled;
+  return Failure(is_cancelled ? Kind::kCancelled : Kind::kDonorFailed,
+                 is_cancelled ? "the clone was cancelled on the donor: " + status_.error
+                              : "the donor ended the clone: " + status_.error,
+                 "See the donor's log; then run the clone again.");
+}
+
 std::string Control::reason_of_donor() noexcept {
   try {
     auto deadline = Clock::now() + std::chrono::seconds(2);
-    while (status_.error.empty() && Clock::now() < deadline) {
+    bool has_reason = false;
+    while (!protocol::is_ended(status_.state) && Clock::now() < deadline) {
+      // A reason may come a little before the end that says what it means.
+      if (!status_.error.empty() && !has_reason) {
+        has_reason = true;
+        deadline = std::min(deadline, Clock::now() + std::chrono::milliseconds(500));
+      }
       if (auto message = connection_.receive()) {
         handle(*message);
         continue;

@@ -70,6 +70,7 @@ class Control {
   void beat(const protocol::Heartbeat& heartbeat);
   void request_end();
   void acknowledge_label();
+  void acknowledge_pause();
   // Reports the end; waits a little for the donor to have heard it. Never fails.
   void report(protocol::State outcome, const std::string& error) noexcept;
 
@@ -77,6 +78,8 @@ class Control {
   const std::optional<LabelFacts>& label() const { return label_; }
   std::uint64_t wire_bytes() const { return wire_bytes_; }
 
+  // What to tell when the donor has ended the clone.
+  Failure ended_by_donor() const;
   // The donor's own reason, if it has one: asked for when a stream breaks.
   std::string reason_of_donor() noexcept;
 

@@ -23,7 +23,8 @@ Copy::Copy(const Options& options, const Session& session, FileList& list, const
              progress_.warn(
                  fmt::format("checksum verification failed in file \"{}\", block {}{}", path, block,
                              count > 1 ? fmt::format(" and {} more", count - 1) : ""));
-           }} {}
+           },
+           &is_paused_} {}
 
 void Copy::start() {
   std::uint16_t count = session_.stream_count();

@@ -30,6 +30,8 @@ class Copy {
   void start();
   bool is_done() const { return running_ == 0; }
   void join();
+  // Stops the asking, or lets it go on.
+  void set_paused(bool is_paused) { is_paused_ = is_paused; }
 
   // After is_done() without a failure: kCorrupted if pages of the donor are.
   void check_pages() const;
@@ -49,6 +51,7 @@ class Copy {
   Plan plan_;
   CopyCounters counters_;
   ActiveFiles files_;
+  std::atomic<bool> is_paused_{false};
   CopyJob job_;
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<std::thread> threads_;

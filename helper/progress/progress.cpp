@@ -79,6 +79,7 @@ void Progress::enter(Phase phase) {
 
 void Progress::tick(const Reading& reading) {
   std::lock_guard lock(mutex_);
+  if (reading.is_paused != last_.is_paused) show_pause(reading.is_paused);
   measure(reading);
   auto now = Clock::now();
   auto interval = options_.json ? Clock::duration(kJsonInterval)
@@ -92,6 +93,18 @@ void Progress::tick(const Reading& reading) {
     draw_bar(reading);
   else if (options_.show_lines && phase_ == Phase::kCopying)
     print_line(reading);
+}
+
+void Progress::show_pause(bool is_paused) {
+  last_.is_paused = is_paused;
+  drawn_ = {};
+  if (options_.json)
+    put_json({{"type", "state"}, {"state", is_paused ? "paused" : "running"}});
+  else if (!on_terminal_ || options_.verbose) {
+    clear_bar();
+    std::fprintf(stderr, "pg_standby_clone: %s\n",
+                 is_paused ? "paused from the donor" : "goes on after a pause");
+  }
 }
 
 void Progress::measure(const Reading& reading) {
@@ -131,10 +144,10 @@ void Progress::draw_bar(const Reading& reading) {
     unsigned room = width > taken + 4 ? std::min(width - taken, 40u) : 0;
     auto filled = static_cast<unsigned>(percent(reading) / 100 * room);
     std::string bar = room == 0 ? "" : "[" + std::string(filled, '#') + std::string(room - filled, '.') + "]";
-    text = "copying " + bar + tail;
+    text = (reading.is_paused ? "paused " : "copying ") + bar + tail;
   } else {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - phase_started_);
-    text = fmt::format("{} ({})", sentence_of(phase_),
+    text = fmt::format("{}{} ({})", reading.is_paused ? "paused: " : "", sentence_of(phase_),
                        human_time(static_cast<std::uint64_t>(seconds.count())));
   }
   // A bar that wraps is never wiped.
@@ -154,6 +167,7 @@ void Progress::print_line(const Reading& reading) {
 void Progress::print_json(const Reading& reading) {
   Json object{{"type", "progress"},
               {"phase", protocol::name_of(phase_)},
+              {"state", reading.is_paused ? "paused" : "running"},
               {"bytes_done", reading.bytes_done},
               {"bytes_total", reading.bytes_total},
               {"bytes_sent", reading.bytes_wire},

@@ -25,6 +25,7 @@ struct Reading {
   std::uint64_t files_done = 0, files_total = 0;
   std::uint64_t wal_bytes = 0;
   unsigned streams = 0;
+  bool is_paused = false;
 };
 
 struct Summary {
@@ -57,6 +58,7 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void show_pause(bool is_paused);
   void measure(const Reading& reading);
   void draw_bar(const Reading& reading);
   void print_line(const Reading& reading);

@@ -44,8 +44,9 @@ Stream::~Stream() = default;
 
 void Stream::run() {
   while (!job_.stop.requested()) {
-    bool asked = ask_for_more();
-    if (pending_.empty() && !asked) return;
+    bool is_paused = job_.is_paused != nullptr && *job_.is_paused;
+    bool asked = !is_paused && ask_for_more();
+    if (pending_.empty() && !asked && !is_paused) return;
     // All that has come is taken before more is read: libpq doubles its buffer and never
     // shrinks it.
     bool took = false;

@@ -28,6 +28,8 @@ struct CopyJob {
   // Called at once for a page whose checksum is wrong, from any stream's thread.
   std::function<void(const std::string& path, std::uint32_t count, std::uint32_t block)>
       report_bad_pages;
+  // While it is set nothing more is asked for.
+  const std::atomic<bool>* is_paused = nullptr;
 };
 
 class Stream {

@@ -517,6 +517,7 @@ sub err { return StandbyClone::content_of($_[0]{err}) }
 # A test that dies leaves no stopped or waiting program behind.
 END
 {
+	local $?;    # which waitpid sets, and which is this test's exit code
 	for my $run (@all)
 	{
 		next if $run->{owner} != $$ || !$run->is_running;

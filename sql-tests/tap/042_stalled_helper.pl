@@ -10,7 +10,8 @@ use StandbyClone;
 
 my $primary = new_primary();
 fill_primary($primary);
-# More than sockets and buffers take in, so that streams really stall.
+# More than sockets and buffers take in, so that streams really stall; with a limit below, so that
+# none is done before the helper is frozen.
 $primary->safe_psql('postgres', <<'SQL');
 CREATE TABLE big AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 250000) n;
 CREATE DATABASE doomed;
@@ -28,7 +29,7 @@ sub within
 
 my $place = new_place();
 my ($from, $to) = ($space, scratch('to'));
-my $run = start_clone($primary, $place, '-N', '-j', '3', '-T', "$from=$to");
+my $run = start_clone($primary, $place, '-N', '-j', '3', '-r', '30M', '-T', "$from=$to");
 wait_for_copying($primary, $run);
 $run->signal('STOP');
 wait_until('all streams wait for the helper', sub {
@@ -44,7 +45,7 @@ $run->signal('CONT');
 exit_is($run, 'lost', 'when it wakes up it ends');
 is_clean_on($primary, 'it woke up');
 
-$run = start_clone($primary, $place, '-N', '-j', '3');
+$run = start_clone($primary, $place, '-N', '-j', '3', '-r', '30M');
 wait_for_copying($primary, $run);
 $run->signal('STOP');
 wait_until('all streams wait for the helper', sub {

@@ -1,0 +1,49 @@
+-- ALTER EXTENSION ... UPDATE leads to the very objects that a fresh install makes; what users have
+-- built on the old ones stays, and the old objects work with the new library before it.
+CREATE SCHEMA clones;
+CREATE EXTENSION pg_standby_clone SCHEMA clones VERSION '0.1';
+SELECT count(*) FROM clones.clone_status();
+SELECT count(*) FROM clones.clone_progress;
+SELECT count(*) FROM clones.clone_phases;
+CREATE VIEW on_top AS SELECT s.id, p.phase FROM clones.clone_status() s JOIN clones.clone_phases p USING (id);
+
+CREATE VIEW extension_objects AS
+  SELECT pg_describe_object(d.classid, d.objid, 0) COLLATE "C" AS object,
+         obj_description(d.objid, d.classid::regclass::name) AS comment,
+         CASE WHEN d.classid = 'pg_proc'::regclass THEN pg_get_functiondef(d.objid)
+              WHEN c.relkind = 'v' THEN pg_get_viewdef(d.objid) END AS definition,
+         coalesce((SELECT string_agg(a::text, ' ' ORDER BY a::text COLLATE "C") FROM unnest(p.proacl) a),
+                  (SELECT string_agg(a::text, ' ' ORDER BY a::text COLLATE "C") FROM unnest(c.relacl) a)) AS rights,
+         (SELECT string_agg(concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull,
+                 pg_get_expr(f.adbin, f.adrelid), col_description(attrelid, attnum)), ', ' ORDER BY attnum)
+            FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+           WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
+         (SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY conname)
+            FROM pg_constraint k WHERE conrelid = c.oid) AS constraints,
+         (SELECT string_agg(concat_ws(' ', pg_get_indexdef(indexrelid), obj_description(indexrelid, 'pg_class')), ', '
+                            ORDER BY indexrelid::regclass::text)
+            FROM pg_index i WHERE indrelid = c.oid) AS indexes,
+         (SELECT concat_ws(' ', e.extversion, e.extrelocatable, e.extconfig) FROM pg_extension e WHERE e.oid = d.refobjid) AS extension
+    FROM pg_depend d LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+         LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+   WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+     AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_standby_clone');
+
+ALTER EXTENSION pg_standby_clone UPDATE;
+SELECT extversion FROM pg_extension WHERE extname = 'pg_standby_clone';
+SELECT count(*) FROM on_top;
+SELECT count(*) FROM clones.clone_history;
+CREATE TABLE updated AS TABLE extension_objects;
+DROP VIEW on_top;
+DROP EXTENSION pg_standby_clone;
+CREATE EXTENSION pg_standby_clone SCHEMA clones;
+CREATE TABLE fresh AS TABLE extension_objects;
+SELECT count(*) > 20 AS there_are_objects FROM fresh;
+SELECT 'only updated' AS side, * FROM (TABLE updated EXCEPT TABLE fresh) s
+UNION ALL
+SELECT 'only fresh', * FROM (TABLE fresh EXCEPT TABLE updated) s;
+
+DROP TABLE updated, fresh;
+DROP VIEW extension_objects;
+DROP EXTENSION pg_standby_clone;
+DROP SCHEMA clones;

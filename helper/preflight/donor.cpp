@@ -123,7 +123,9 @@ std::string find_extension(Connection& connection) {
                      connection.server_version() / 10000),
          "Use pg_basebackup for this server.");
   Rows rows = connection.query(
-      "SELECT n.nspname, pg_catalog.has_schema_privilege(n.oid, 'USAGE') "
+      "SELECT n.nspname, pg_catalog.has_schema_privilege(n.oid, 'USAGE'), e.extversion, "
+      "EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid AND p.proname = "
+      "'pg_standby_clone_preflight') "
       "FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace "
       "WHERE e.extname = 'pg_standby_clone'",
       Kind::kPreflight);
@@ -146,6 +148,13 @@ std::string find_extension(Connection& connection) {
          fmt::format("permission denied for schema {} of extension pg_standby_clone", *rows[0][0]),
          fmt::format("Run on the donor: GRANT USAGE ON SCHEMA {} TO this role.",
                      quote_identifier(*rows[0][0])));
+  if (rows[0][3] == "f")
+    fail(Kind::kPreflight,
+         fmt::format("the objects of extension pg_standby_clone on the donor are of version {}, which "
+                     "is too old for this program",
+                     rows[0][2].value_or("?")),
+         fmt::format("Run in database \"{}\" of the donor: ALTER EXTENSION pg_standby_clone UPDATE.",
+                     connection.database()));
   return quote_identifier(*rows[0][0]);
 }
 

@@ -5,7 +5,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time usleep);
+use Time::HiRes qw(time);
 use StandbyClone;
 
 my $primary = new_primary(conf => "pg_standby_clone.pause_timeout = '1h'\n");
@@ -14,6 +14,8 @@ sub value { return $primary->safe_psql('postgres', $_[0]) }
 sub newest { return value('SELECT max(id) FROM clone_status()') }
 # Within the two seconds that are promised, with what a loaded machine adds.
 sub soon { my ($what, $code) = @_; ok(wait_until($what, $code, 4), $what) }
+# For what must not happen there is no condition to poll for.
+sub pass_time { my ($seconds) = @_; my $end = time() + $seconds; wait_until('time passes', sub { time() >= $end }) }
 sub psql_run
 {
 	return StandbyClone::Run->new('psql', '-XAtq', '-d', $primary->connstr('postgres'), map { ('-c', $_) } @_);
@@ -32,8 +34,7 @@ is(value("SELECT state FROM clone_status($id)"), 'paused', 'it says so at once')
 soon('each stream waits for the pause to end', sub {
 	value("SELECT count(*) FROM clone_streams WHERE waiting_for = 'pause'") eq '3' });
 my $sent = value("SELECT bytes_sent FROM clone_status($id)");
-my $beats = time() + 2;
-usleep(50_000) while time() < $beats;    # two seconds in which nothing may happen
+pass_time(2);
 is(value("SELECT bytes_sent - $sent FROM clone_status($id)"), '0', 'nothing is sent');
 is(value("SELECT state FROM clone_progress"), 'paused', 'it is not taken for disconnected');
 like($run->err . $run->out, qr/"type":"state","state":"paused"/, 'the program says so');
@@ -52,7 +53,7 @@ like($run->out, qr/"state":"paused".*"type":"state","state":"running"/s, 'the pr
 is(value("SELECT set_clone_rate($id, '32k')"), 't', 'slowed down');
 $sent = value("SELECT bytes_sent FROM clone_status($id)");
 my $from = time();
-usleep(50_000) while time() < $from + 2;
+pass_time(2);
 my $got = value("SELECT bytes_sent - $sent FROM clone_status($id)");
 cmp_ok($got, '<', 400_000 * (time() - $from), 'a limit of 32 kB/s is felt by all streams together');
 is(value("SELECT set_clone_rate($id, NULL)"), 't', 'the limit is lifted');

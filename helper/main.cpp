@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "helper/base/message.h"
 #include "helper/base/stop.h"
 #include "helper/clone/clone.h"
 #include "helper/options/options.h"
@@ -44,9 +45,11 @@ int main(int argc, char** argv) {
     Progress progress({options.progress, options.verbose, options.json});
     return run_clone(options, progress, stop);
   } catch (const Failure& failure) {
-    std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.message.c_str());
+    std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kError).c_str(),
+                 failure.message.c_str());
     if (!failure.hint.empty())
-      std::fprintf(stderr, "pg_standby_clone: hint: %s\n", failure.hint.c_str());
+      std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kHint).c_str(),
+                   failure.hint.c_str());
     return exit_code(failure.kind);
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.what());

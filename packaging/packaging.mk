@@ -4,7 +4,7 @@
 DATADIR ?= $(if $(PREFIX),$(PREFIX)/share,/usr/local/share)
 COMPLETIONS := $(BUILD)/completions
 
-.PHONY: completions install-completions package-test test-managers check-versions
+.PHONY: completions install-completions package-test test-managers test-monitoring check-versions
 
 completions: $(HELPER)
 	@mkdir -p $(COMPLETIONS)
@@ -23,6 +23,10 @@ package-test:
 # Clones under Patroni and repmgr, the real ones.
 test-managers: stage
 	@$(top)/ci/test-managers
+
+# Queries and dashboard of monitoring/, under the real exporters.
+test-monitoring: stage
+	@$(top)/ci/test-monitoring
 
 # protocol/version.h has the version; wherever else it must be written, it is the same.
 check-versions:

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "helper/base/message.h"
 #include "protocol/limits.h"
 #include "protocol/rate.h"
 #include "protocol/version.h"
@@ -178,6 +179,49 @@ std::vector<std::string> arguments_of(int argc, const char* const* argv, Command
   return arguments;
 }
 
+// Single letters to insert, delete or replace to come from one word to the other.
+std::size_t distance(const std::string& from, const std::string& to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  for (std::size_t column = 0; column < row.size(); ++column) row[column] = column;
+  for (std::size_t line = 1; line <= from.size(); ++line) {
+    std::size_t diagonal = row[0];
+    row[0] = line;
+    for (std::size_t column = 1; column < row.size(); ++column) {
+      std::size_t replaced = diagonal + (from[line - 1] == to[column - 1] ? 0 : 1);
+      diagonal = row[column];
+      row[column] = std::min({replaced, row[column] + 1, row[column - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// What was not understood, and the option that is most like it, if one is.
+Failure unknown_option(const CLI::App& app) {
+  auto left = app.remaining();
+  std::string given = left.empty() ? "" : left.front();
+  given = given.substr(0, given.find('='));
+  std::string nearest;
+  std::size_t least = given.size() / 3 + 1;
+  for (const auto* option : app.get_options())
+    for (const auto& name : option->get_lnames())
+      if (std::size_t steps = distance(given, "--" + name); steps < least) {
+        least = steps;
+        nearest = "--" + name;
+      }
+  const char* what = given.starts_with('-') ? "option" : "argument";
+  std::string help = "Try \"pg_standby_clone --help\".";
+  return {Kind::kUsage, fmt::format("unknown {} \"{}\"", what, given),
+          nearest.empty() ? help : fmt::format("Did you mean {}? {}", nearest, help)};
+}
+
+void report_usage(const Failure& failure) {
+  std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kError).c_str(),
+               failure.message.c_str());
+  if (!failure.hint.empty())
+    std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kHint).c_str(),
+                 failure.hint.c_str());
+}
+
 class Help : public CLI::Formatter {
  public:
   Help() { column_width(34); }
@@ -326,13 +370,14 @@ Parsed parse_options(int argc, const char* const* argv) {
     if (options.data_directory.empty())
       fail(Kind::kUsage, "no target directory was given", "Name it with --pgdata (-D).");
     check_and_fill(raw, options);
+  } catch (const CLI::ExtrasError&) {
+    report_usage(unknown_option(app));
+    return {std::nullopt, exit_code(Kind::kUsage)};
   } catch (const CLI::Error& error) {
-    std::fprintf(stderr, "pg_standby_clone: error: %s\n", error.what());
-    std::fputs("pg_standby_clone: hint: Try \"pg_standby_clone --help\".\n", stderr);
+    report_usage({Kind::kUsage, error.what(), "Try \"pg_standby_clone --help\"."});
     return {std::nullopt, exit_code(Kind::kUsage)};
   } catch (const Failure& failure) {
-    std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.message.c_str());
-    std::fprintf(stderr, "pg_standby_clone: hint: %s\n", failure.hint.c_str());
+    report_usage(failure);
     return {std::nullopt, exit_code(failure.kind)};
   }
   return {std::move(options), 0};

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <vector>
+
+#include "helper/base/message.h"
 
 namespace standby_clone {
 namespace {
@@ -25,14 +26,6 @@ unsigned width_of_output() {
   if (isatty(STDOUT_FILENO) != 1 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
     return kOutsideTerminal;
   return std::max<unsigned>(size.ws_col, kNarrowest);
-}
-
-// As PostgreSQL's own programs: PG_COLOR is always, auto or never.
-bool wants_colour() {
-  const char* setting = std::getenv("PG_COLOR");
-  if (setting == nullptr) return false;
-  return std::strcmp(setting, "always") == 0 ||
-         (std::strcmp(setting, "auto") == 0 && isatty(STDOUT_FILENO) == 1);
 }
 
 std::string painted(Verdict verdict, bool in_colour) {
@@ -110,7 +103,7 @@ std::string table_of(const Findings& findings, unsigned width, bool in_colour) {
 }
 
 void print_table(const Findings& findings) {
-  std::fputs(table_of(findings, width_of_output(), wants_colour()).c_str(), stdout);
+  std::fputs(table_of(findings, width_of_output(), wants_colour(stdout)).c_str(), stdout);
 }
 
 void print_json(const Findings& findings) {

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "helper/base/message.h"
 #include "helper/base/size.h"
 
 namespace standby_clone {
@@ -196,7 +197,10 @@ void Progress::say(const char* kind, const char* json_type, const std::string& t
 }
 
 void Progress::note(const std::string& text) { say("", "notice", text); }
-void Progress::warn(const std::string& text) { say("warning: ", "warning", text); }
+void Progress::warn(const std::string& text) {
+  say(label(Label::kWarning).c_str(), "warning", text);
+}
+
 
 void Progress::detail(const std::string& text) {
   if (options_.verbose) say("", "detail", text);
@@ -246,9 +250,11 @@ void Progress::fail(const Failure& failure, const std::string& what_remains) {
               {"message", failure.message},
               {"hint", failure.hint},
               {"remains", what_remains}});
-  std::fprintf(stderr, "pg_standby_clone: error: %s\n", failure.message.c_str());
+  std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kError).c_str(),
+               failure.message.c_str());
   if (!failure.hint.empty())
-    std::fprintf(stderr, "pg_standby_clone: hint: %s\n", failure.hint.c_str());
+    std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kHint).c_str(),
+                 failure.hint.c_str());
   if (!what_remains.empty()) std::fprintf(stderr, "pg_standby_clone: %s\n", what_remains.c_str());
 }
 

@@ -468,6 +468,14 @@ sub new
 	return $self;
 }
 
+# A whole command line, run to its end.
+sub finished
+{
+	my $run = StandbyClone::Run->new(@_);
+	$run->finish;
+	return $run;
+}
+
 sub pid { return $_[0]{pid} }
 
 sub signal

@@ -200,6 +200,7 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<End>(requests, "End");
   add_message<AckLabel>(requests, "AckLabel");
   add_message<Outcome>(requests, "Outcome");
+  add_message<Probe>(requests, "Probe");
   add_message<Welcome>(frames, "Welcome");
   add_message<Begun>(frames, "Begun");
   add_message<Entries>(frames, "Entries");
@@ -210,6 +211,7 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<PageDigest>(frames, "PageDigest");
   add_message<Status>(frames, "Status");
   add_message<Label>(frames, "Label");
+  add_message<ProbeResult>(frames, "ProbeResult");
   std::string text = document();
   EXPECT_EQ(messages_in(section(text, "Requests")), requests);
   EXPECT_EQ(messages_in(section(text, "Frames")), frames);
@@ -225,6 +227,7 @@ TEST(Document, states_the_limits_of_the_code) {
   const std::map<std::string, std::uint64_t> real = {
       {"kProtocolVersion", kProtocolVersion},
       {"kChunkSize", kChunkSize},
+      {"kHashPageSize", kHashPageSize},
       {"kFramePlainMax", kFramePlainMax},
       {"kFrameMax", kFrameMax},
       {"kRequestMax", kRequestMax},

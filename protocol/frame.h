@@ -20,6 +20,7 @@ enum class FrameKind : std::uint8_t {
   kPageDigest,
   kStatus,
   kLabel,
+  kProbeResult,
 };
 
 // Answers Hello.
@@ -51,6 +52,14 @@ struct Welcome {
           m.data_checksum_version, m.directory_mode, m.max_streams, m.lease_ms,
           m.data_directory, m.cluster_name, m.external_files);
   }
+};
+
+// Answers Probe.
+struct ProbeResult {
+  static constexpr auto kKind = FrameKind::kProbeResult;
+  Text found;          // where, relative to the data directory; empty: nowhere
+  Bytes control_file;  // the donor's pg_control as far as its fields go
+  static void fields(auto& field, auto& m) { field(m.found, m.control_file); }
 };
 
 // Answers Begin, at once; the progress of the start is seen in Status.

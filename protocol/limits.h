@@ -9,6 +9,10 @@ namespace protocol {
 // A chunk is the unit of planning, hashing and retry: whole pages, one file.
 inline constexpr std::uint32_t kChunkSize = 1024 * 1024;
 
+// What a page hash stands for: PostgreSQL's block size as nearly everybody has it. With another
+// one a page of ours is only more or less than a block.
+inline constexpr std::uint32_t kHashPageSize = 8192;
+
 // Plain bytes in one data frame. Four frames make a chunk; a frame fits a
 // second-level cache, so that checking and copying it touch memory once.
 inline constexpr std::uint32_t kFramePlainMax = 128 * 1024;
@@ -39,6 +43,9 @@ inline constexpr std::uint32_t kNameMax = 64;
 // Free texts that travel: labels (PostgreSQL's MAXPGPATH), paths shown to
 // people, error texts.
 inline constexpr std::uint32_t kTextMax = 1024;
+
+// Names of probe files begin with it.
+inline constexpr char kProbePrefix[] = "pg_standby_clone.probe.";
 
 inline constexpr std::size_t kTokenSize = 16;
 inline constexpr std::size_t kChunkHashSize = 16;  // XXH3-128

@@ -2,7 +2,7 @@
 // The grammar with a worked example is in docs/protocol.md.
 //
 // The first request on a connection is Hello. On the control connection (role 0)
-// Begin, List, Heartbeat, End, AckLabel and Outcome may follow; on a stream (role
+// Probe, Begin, List, Heartbeat, End, AckLabel and Outcome may follow; on a stream (role
 // 1 .. kStreamsMax) Read, Compare and PageHashes. pg_control is read by Read on
 // any stream, after all other files and before End (traps 13 and 14).
 #pragma once
@@ -25,6 +25,7 @@ enum class RequestKind : std::uint8_t {
   kEnd,
   kAckLabel,
   kOutcome,
+  kProbe,
 };
 
 using Token = std::array<std::byte, kTokenSize>;
@@ -42,6 +43,15 @@ struct Hello {
   static void fields(auto& field, auto& m) {
     field(m.protocol_version, m.role, m.token, m.backend_pid, m.helper_version);
   }
+};
+
+// Before a used directory is touched: the helper has put a file "pg_standby_clone.probe.NAME"
+// into each directory it is about to write to. A donor that finds one under its own paths is
+// the server of that directory. Answered by ProbeResult.
+struct Probe {
+  static constexpr auto kKind = RequestKind::kProbe;
+  Text name;  // lower-case hexadecimal digits
+  static void fields(auto& field, auto& m) { field(m.name); }
 };
 
 struct Begin {

@@ -4,6 +4,7 @@
 #include "extension/catalogue/list.h"
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
+#include "extension/sender/probe.h"
 #include "extension/session/settings.h"
 #include "extension/worker/slots.h"
 #include "extension/worker/worker.h"
@@ -340,6 +341,7 @@ void send_label(Control& control) {
 void dispatch(Control& control, Bytes request) {
   using Kind = protocol::RequestKind;
   switch (protocol::kind_of<Kind>(request)) {
+    case Kind::kProbe: return answer_probe(decode_or_fail<protocol::Probe>(request));
     case Kind::kBegin: return begin(control, decode_or_fail<protocol::Begin>(request));
     case Kind::kList:
       decode_or_fail<protocol::List>(request);

@@ -379,6 +379,7 @@ void answer(Reader& reader, const protocol::Compare& request) {
     ereport(ERROR, errcode_for_file_access(), errmsg("could not stat file \"%s\": %m", reader.path));
   digest.file_size = status.st_size;
   auto* differs = static_cast<std::byte*>(palloc0((count + 7) / 8 + 1));
+  std::uint64_t equal_bytes = 0;
   for (std::size_t index = 0; index < count; ++index) {
     obey_pause(reader);
     std::uint64_t at = index * protocol::kChunkSize;
@@ -390,29 +391,34 @@ void answer(Reader& reader, const protocol::Compare& request) {
     const auto* theirs = request.hashes.data() + index * protocol::kChunkHashSize;
     if (got != size || std::memcmp(ours.digest, theirs, protocol::kChunkHashSize) != 0)
       differs[index / 8] |= static_cast<std::byte>(1 << (index % 8));
+    else
+      equal_bytes += size;
     wait_for(reader, WaitingFor::kNothing, 0);
   }
   digest.differs = protocol::Bytes(differs, (count + 7) / 8);
+  // What need not travel is done as well.
+  pg_atomic_fetch_add_u64(&reader.session->record->bytes_done, equal_bytes);
+  pg_atomic_fetch_add_u64(&reader.slot->bytes_done, equal_bytes);
   send_message(digest);
   pfree(differs);
 }
 
 void answer(Reader& reader, const protocol::PageHashes& request) {
-  if (request.length > protocol::kChunkSize || request.offset % BLCKSZ != 0 ||
+  if (request.length > protocol::kChunkSize || request.offset % protocol::kHashPageSize != 0 ||
       request.offset > kOffsetMax)
     refuse_range();
   protocol::PageDigest digest;
   digest.tag = request.tag;
-  std::byte hashes[protocol::kChunkSize / BLCKSZ * protocol::kPageHashSize];
+  std::byte hashes[protocol::kChunkSize / protocol::kHashPageSize * protocol::kPageHashSize];
   if (!open_file(reader, request.path)) {
     digest.status = RangeStatus::kGone;
   } else {
     digest.length = read_fully(reader, buffers().plain, request.length, request.offset);
     protocol::Writer writer(hashes);
-    for (std::uint32_t at = 0; at < digest.length; at += BLCKSZ)
-      writer(static_cast<std::uint64_t>(
-          XXH3_64bits_withSeed(buffers().plain + at, Min(digest.length - at, std::uint32_t{BLCKSZ}),
-                               reader.session->record->hash_seed)));
+    for (std::uint32_t at = 0; at < digest.length; at += protocol::kHashPageSize)
+      writer(static_cast<std::uint64_t>(XXH3_64bits_withSeed(
+          buffers().plain + at, Min(digest.length - at, protocol::kHashPageSize),
+          reader.session->record->hash_seed)));
     digest.hashes = protocol::Bytes(hashes, writer.size());
   }
   send_message(digest);

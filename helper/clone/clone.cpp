@@ -8,6 +8,7 @@
 #include "helper/clone/copy.h"
 #include "helper/clone/session.h"
 #include "helper/clone/start.h"
+#include "helper/clone/takeover.h"
 #include "helper/disk/target.h"
 #include "helper/preflight/directory.h"
 #include "helper/preflight/preflight.h"
@@ -44,9 +45,13 @@ class Clone {
   bool is_complete_already() const;
   void finish_earlier_clone();
   void open_target();
+  void begin();
+  void record_session();
   void wait_for_checkpoint();
   void fetch_list();
   void make_layout();
+  void clear_leftovers();
+  void check_space();
   void start_wal();
   void copy();
   void end_backup();
@@ -79,6 +84,8 @@ class Clone {
   StandbyStart start_;
   std::unique_ptr<WalReceiver> wal_;
   FileList list_;
+  std::unordered_map<std::string, KnownFile> known_files_;  // durable from an earlier run
+  std::vector<KeptFile> kept_files_;
   std::unique_ptr<Copy> copy_;
   std::string control_file_;
   Phase phase_ = Phase::kPreparing;
@@ -124,7 +131,7 @@ void Clone::make() {
   session_.connect();
   open_target();
   if (options_.start) start_.check(session_);
-  session_.begin();
+  begin();
   wait_for_checkpoint();
   fetch_list();
   make_layout();
@@ -147,11 +154,11 @@ bool Clone::is_complete_already() const {
 void Clone::open_target() {
   target_ = std::make_unique<Target>(TargetOptions{options_.data_directory,
                                                    options_.tablespace_mapping,
-                                                   options_.wal_directory, options_.sync});
+                                                   options_.wal_directory, options_.sync,
+                                                   options_.delta});
   if (target_->was_complete())
     return progress_.note("the clone in \"" + target_->path() + "\" was complete already");
-  if (target_->started_over())
-    progress_.note("removed an unfinished clone from \"" + target_->path() + "\"; starting over");
+  take_over(*target_, session_.control(), session_.donor());
   target_->set_directory_mode(session_.donor().directory_mode);
 }
 
@@ -163,10 +170,32 @@ void Clone::finish_earlier_clone() {
   start_.start_alone();
 }
 
+void Clone::begin() {
+  session_.begin();
+  if (target_->state() == Target::State::kResumed)
+    progress_.note("going on with the unfinished clone in \"" + target_->path() +
+                   "\": its session on the donor has ended, so what is here is compared");
+  record_session();
+}
+
+// What a later run needs to go on in this session.
+void Clone::record_session() {
+  SessionRecord record;
+  record.system_identifier = session_.donor().system_identifier;
+  record.timeline = session_.control().status().start_timeline;
+  record.start_lsn = session_.control().status().start_lsn;
+  record.token = session_.facts().token;
+  record.hash_seed = session_.facts().hash_seed;
+  record.temporary_slot = session_.facts().temporary_slot;
+  record.id = session_.control().status().id;
+  target_->begin_session(record);
+}
+
 void Clone::wait_for_checkpoint() {
   enter(Phase::kCheckpoint);
   const StatusFacts& status = session_.control().status();
   wait_until([&] { return status.phase >= Phase::kCopying; });
+  record_session();
   progress_.detail(fmt::format("clone {} starts at {} on timeline {}", status.id,
                                to_string(status.start_lsn), status.start_timeline));
 }
@@ -182,21 +211,43 @@ void Clone::make_layout() {
   std::vector<std::string> donor_directories;
   for (const auto& tablespace : list_.tablespaces) donor_directories.push_back(tablespace.target);
   target_->check_mapping(donor_directories);
-  for (const auto& directory : list_.directories)
-    if (!directory.starts_with("pg_tblspc/")) target_->make_directory(directory);
+  for (const auto& directory : list_.directories) {
+    if (directory.starts_with("pg_tblspc/")) continue;
+    target_->make_directory(directory);
+    if (directory == "pg_wal" && target_->is_used()) target_->empty_wal_directory();
+  }
   for (const auto& tablespace : list_.tablespaces)
     target_->make_tablespace(tablespace.path, tablespace.target);
   for (const auto& directory : list_.directories)
     if (directory.starts_with("pg_tblspc/")) target_->make_directory(directory);
+  if (target_->is_used()) clear_leftovers();
+  check_space();
+}
 
+void Clone::clear_leftovers() {
+  Leftovers found = remove_leftovers(*target_, list_);
+  if (found.removed > 0)
+    progress_.detail(fmt::format("removed {} files and directories that the donor does not have",
+                                 found.removed));
+  for (const auto& name : found.kept_entries)
+    progress_.note(fmt::format("\"{}\" is not of the donor and is kept", target_->absolute(name)));
+  for (const auto& directory : found.abandoned)
+    progress_.note(fmt::format("tablespace directory \"{}\" is not used any more; what is in it is "
+                               "left as it is",
+                               directory));
+  kept_files_ = std::move(found.kept_files);
+}
+
+void Clone::check_space() {
   std::vector<Target::Need> needs{{target_->path(), 0}};
   for (const auto& tablespace : list_.tablespaces)
-    needs.push_back({target_->mapped(tablespace.target), 0});
+    needs.push_back({target_->place_of(tablespace.path, tablespace.target), 0});
   for (const File& file : list_.files) {
+    std::string path(list_.path(file));
     std::size_t home = 0;
     for (std::size_t index = 0; index < list_.tablespaces.size(); ++index)
-      if (list_.path(file).starts_with(list_.tablespaces[index].path + "/")) home = index + 1;
-    needs[home].bytes += file.size;
+      if (path.starts_with(list_.tablespaces[index].path + "/")) home = index + 1;
+    needs[home].bytes += file.size - std::min(file.size, target_->room_taken_by(path));
   }
   target_->check_space(needs);
 }
@@ -212,7 +263,8 @@ void Clone::start_wal() {
 }
 
 void Clone::copy() {
-  copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, progress_, stop_, failure_);
+  copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, std::move(known_files_),
+                                 progress_, stop_, failure_);
   copy_->set_paused(is_paused_);
   copy_->start();
   wait_until([&] { return copy_->is_done(); });
@@ -271,6 +323,7 @@ StandbyFiles Clone::standby_files() const {
   files.wal = wal_ ? wal_ranges(label.start_timeline, label.start_lsn, label.stop_timeline,
                                 label.stop_lsn, wal_->history(label.stop_timeline))
                    : std::vector<WalRange>{{label.stop_timeline, label.start_lsn, label.stop_lsn}};
+  files.kept = kept_files_;
   files.sha2_of = [this](std::uint32_t file) { return copy_->sha2(file); };
   return files;
 }
@@ -311,6 +364,7 @@ Summary Clone::summary() const {
   summary.slot = options_.slot;
   summary.is_streaming = options_.start;
   summary.bytes = now.bytes_done;
+  summary.kept = now.bytes_kept;
   summary.wire = now.bytes_wire;
   summary.files = now.files_done;
   summary.wal = now.wal_bytes;
@@ -396,8 +450,21 @@ std::string Clone::clean_up() {
   if (is_committed_)
     return "everything was copied; what is in \"" + target_->path() +
            "\" is kept: run the same command again";
-  target_->remove_what_was_made();
-  return "what was made in \"" + target_->path() + "\" has been removed; nothing else was touched";
+  if (target_->state() == Target::State::kFresh && reading().bytes_done == 0) {
+    target_->remove_what_was_made();
+    return "what was made in \"" + target_->path() + "\" has been removed; nothing else was touched";
+  }
+  if (!target_->is_taken()) return "nothing in \"" + target_->path() + "\" was changed";
+  std::string remains = fmt::format(
+      "what is in \"{}\" is kept, and no server can be started there: run the same command again to "
+      "go on",
+      target_->path());
+  auto own = target_->own_directories();
+  remains += own.size() == 1 ? "; or remove that directory"
+                             : "; or remove these directories:";
+  if (own.size() > 1)
+    for (const auto& directory : own) remains += "\n  " + directory;
+  return remains;
 }
 
 }  // namespace

@@ -91,6 +91,15 @@ DonorFacts enter(Connection& connection, const std::string& procedure,
   return facts;
 }
 
+ProbeFacts Control::probe(const std::string& name) {
+  connection_.send_request(protocol::Probe{name});
+  while (!probe_) {
+    if (auto message = next(1000)) handle(*message);
+    if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+  }
+  return *probe_;
+}
+
 SessionFacts Control::begin(const protocol::Begin& request) {
   connection_.send_request(request);
   try {
@@ -210,7 +219,13 @@ void Control::handle(const Message& message) {
   switch (kind_of(message)) {
     case FrameKind::kBegun: {
       auto begun = decode_or_distrust<protocol::Begun>(message);
-      session_ = SessionFacts{begun.token, std::string(begun.temporary_slot)};
+      session_ = SessionFacts{begun.token, begun.hash_seed, std::string(begun.temporary_slot)};
+      return;
+    }
+    case FrameKind::kProbeResult: {
+      auto result = decode_or_distrust<protocol::ProbeResult>(message);
+      const auto* bytes = reinterpret_cast<const char*>(result.control_file.data());
+      probe_ = ProbeFacts{std::string(result.found), {bytes, result.control_file.size()}};
       return;
     }
     case FrameKind::kStatus: {

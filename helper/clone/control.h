@@ -27,8 +27,14 @@ struct DonorFacts {
   std::string external_files;
 };
 
+struct ProbeFacts {
+  std::string found;         // where, empty: nowhere
+  std::string control_file;  // the donor's
+};
+
 struct SessionFacts {
   protocol::Token token{};
+  std::uint64_t hash_seed = 0;
   std::string temporary_slot;
 };
 
@@ -60,6 +66,8 @@ class Control {
   Control(Connection& connection, const StopSource& stop)
       : connection_(connection), stop_(stop) {}
 
+  // Does the donor find the probe of this name under its own paths? Before begin().
+  ProbeFacts probe(const std::string& name);
   SessionFacts begin(const protocol::Begin& request);
   FileList list();
 
@@ -92,6 +100,7 @@ class Control {
   StatusFacts status_;
   std::optional<LabelFacts> label_;
   std::optional<SessionFacts> session_;
+  std::optional<ProbeFacts> probe_;
   std::uint64_t wire_bytes_ = 0;
 };
 

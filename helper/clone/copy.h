@@ -9,6 +9,7 @@
 
 #include "helper/base/first_failure.h"
 #include "helper/clone/session.h"
+#include "helper/disk/recorder.h"
 #include "helper/disk/target.h"
 #include "helper/options/options.h"
 #include "helper/plan/plan.h"
@@ -19,9 +20,10 @@ namespace standby_clone {
 
 class Copy {
  public:
-  // `list` is filled in with what was written: sizes, CRCs, files that are gone.
+  // `list` is filled in with what was written: sizes, CRCs, files that are gone. `known` is
+  // what an earlier run of the same session has made durable.
   Copy(const Options& options, const Session& session, FileList& list, const Target& target,
-       Progress& progress, StopSource& stop, FirstFailure& failure);
+       std::unordered_map<std::string, KnownFile> known, Progress& progress, StopSource& stop, FirstFailure& failure);
   // Joins the threads; whoever gives up requests the stop first.
   ~Copy() { join(); }
   Copy(const Copy&) = delete;
@@ -43,6 +45,8 @@ class Copy {
   void add_to(Reading& reading) const;
 
  private:
+  void adopt(std::unordered_map<std::string, KnownFile> known, const FileList& list,
+             const Target& target);
   void run_stream(std::uint16_t number);
 
   const Session& session_;
@@ -50,6 +54,7 @@ class Copy {
   FirstFailure& failure_;
   Plan plan_;
   CopyCounters counters_;
+  std::unique_ptr<Recorder> recorder_;  // none with --no-sync
   ActiveFiles files_;
   std::atomic<bool> is_paused_{false};
   CopyJob job_;

@@ -1,72 +1,271 @@
-// journal.cpp: the journal as JSON.
+// journal.cpp: records to bytes and back, with the suspicion a file deserves that may have
+// been half written, copied from elsewhere, or made by somebody else.
 #include "helper/disk/journal.h"
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <span>
+#include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "protocol/crc32c.h"
+#include "protocol/path.h"
+#include "protocol/wire.h"
 
 namespace standby_clone {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr std::string_view kMagic = "pg_standby_clone journal 1\n";
 
-// A path is any bytes, JSON holds UTF-8 only: each byte goes as the character of its
-// number. A path that came back as another one would have that one emptied.
-std::string to_utf8(const std::string& path) {
-  std::string text;
-  for (unsigned char byte : path) {
-    if (byte >= 0x80) text += static_cast<char>(0xC0 | (byte >> 6));
-    text += static_cast<char>(byte >= 0x80 ? 0x80 | (byte & 0x3F) : byte);
-  }
-  return text;
+enum : std::uint8_t {
+  kDirectory = 1,
+  kSession,
+  kFile,
+  kChunks,
+  kComplete,
+  kForget,
+  kCommitting,
+};
+
+constexpr std::size_t kHeaderSize = 4 + 4;  // length of the payload, its CRC32C
+constexpr std::size_t kChunkSize = 8 + 4 + 4;
+// Chunks of one record: those of a relation segment fit.
+constexpr std::size_t kChunksMax = 4096;
+constexpr std::size_t kPayloadMax = 1 + 4 + kChunksMax * kChunkSize;
+
+std::span<std::byte> room_in(std::string& bytes, std::size_t at) {
+  return std::as_writable_bytes(std::span(bytes)).subspan(at);
 }
 
-// Empty if `text` holds a character that to_utf8() does not write.
-std::string from_utf8(const std::string& text) {
-  std::string path;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    auto byte = static_cast<unsigned char>(text[at]);
-    if (byte >= 0x80) {
-      if ((byte & 0xFC) != 0xC0) return {};
-      byte = static_cast<unsigned char>((byte << 6) | (text[++at] & 0x3F));
+void write_whole(int file, std::string_view rest, const std::string& path) {
+  while (!rest.empty()) {
+    ssize_t wrote = ::write(file, rest.data(), rest.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) fail_on_disk("write file", path, wrote < 0 ? errno : ENOSPC);
+    rest.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+}
+
+std::uint32_t crc_of(std::string_view bytes) { return protocol::crc32c(std::as_bytes(std::span(bytes))); }
+
+// What a run of records says. False from take(): no journal of ours would say that.
+class Interpreter {
+ public:
+  explicit Interpreter(Journal& journal) : journal_(journal) {}
+
+  bool take(std::string_view payload) {
+    protocol::Reader read(std::as_bytes(std::span(payload)));
+    std::uint8_t kind = 0;
+    read(kind);
+    switch (kind) {
+      case kDirectory: return directory(read);
+      case kSession: return session(read);
+      case kFile: return file(read);
+      case kChunks: return chunks(read);
+      case kComplete: return complete(read);
+      case kForget: return forget(read);
+      case kCommitting: journal_.is_committing = true; return read.good() && read.at_end();
+      default: return false;
     }
-    path += static_cast<char>(byte);
   }
-  return path;
-}
+
+ private:
+  bool directory(protocol::Reader& read) {
+    protocol::LongText path;
+    protocol::Text link;
+    TakenDirectory taken;
+    read(taken.origin, path, link);
+    if (!read.good() || !read.at_end() || taken.origin < Origin::kMade || taken.origin > Origin::kFound)
+      return false;
+    taken.path = path.text;
+    taken.link = link;
+    // The root of the file system is nobody's data directory; from a relative path it would
+    // depend on where we stand what is removed.
+    if (!taken.path.starts_with('/') || taken.path == "/" ||
+        taken.path.find('\0') != std::string::npos)
+      return false;
+    journal_.directories.push_back(std::move(taken));
+    return true;
+  }
+  bool session(protocol::Reader& read) {
+    SessionRecord session;
+    protocol::Text slot;
+    read(session.system_identifier, session.timeline, session.start_lsn, session.token,
+         session.hash_seed, slot, session.id);
+    if (!read.good() || !read.at_end()) return false;
+    session.temporary_slot = slot;
+    journal_.session = session;
+    journal_.is_committing = false;
+    journal_.files.clear();
+    paths_.clear();
+    return true;
+  }
+  bool file(protocol::Reader& read) {
+    std::uint32_t number = 0;
+    protocol::LongText path;
+    read(number, path);
+    if (!read.good() || !read.at_end() || !protocol::is_clean_path(path.text)) return false;
+    paths_[number] = path.text;
+    return true;
+  }
+  bool chunks(protocol::Reader& read) {
+    KnownFile* known = find(read);
+    protocol::Bytes rest;
+    read(rest);
+    if (known == nullptr || !read.good() || rest.size() % kChunkSize != 0) return false;
+    for (; !rest.empty(); rest = rest.subspan(kChunkSize)) {
+      ChunkRecord chunk;
+      protocol::Reader(rest.first(kChunkSize))(chunk.offset, chunk.length, chunk.crc);
+      auto at = std::lower_bound(
+          known->chunks.begin(), known->chunks.end(), chunk,
+          [](const auto& left, const auto& right) { return left.offset < right.offset; });
+      if (at != known->chunks.end() && at->offset == chunk.offset)
+        *at = chunk;
+      else
+        known->chunks.insert(at, chunk);
+    }
+    return true;
+  }
+  bool complete(protocol::Reader& read) {
+    KnownFile* known = find(read);
+    std::uint64_t size = 0;
+    std::uint32_t crc = 0;
+    read(size, crc);
+    if (known == nullptr || !read.good() || !read.at_end()) return false;
+    *known = KnownFile{true, size, crc, {}};
+    return true;
+  }
+  bool forget(protocol::Reader& read) {
+    protocol::LongText path;
+    read(path);
+    if (!read.good() || !read.at_end()) return false;
+    journal_.files.erase(std::string(path.text));
+    return true;
+  }
+  KnownFile* find(protocol::Reader& read) {
+    std::uint32_t number = 0;
+    read(number);
+    auto found = paths_.find(number);
+    return found == paths_.end() ? nullptr : &journal_.files[found->second];
+  }
+
+  Journal& journal_;
+  std::unordered_map<std::uint32_t, std::string> paths_;
+};
 
 }  // namespace
 
-std::string Journal::to_text() const {
-  nlohmann::ordered_json made = nlohmann::ordered_json::array();
-  for (const auto& directory : directories)
-    made.push_back({{"path", to_utf8(directory.path)}, {"existed", directory.existed}});
-  nlohmann::ordered_json root{
-      {"pg_standby_clone", kVersion}, {"committed", is_committed}, {"directories", made}};
-  return root.dump(2) + "\n";
-}
-
-Journal Journal::from_text(const std::string& text, const std::string& path) {
-  auto refuse = [&]() -> Journal {
+Journal Journal::parse(std::string_view bytes, const std::string& path) {
+  auto refuse = [&] {
     fail(Kind::kTargetRefused, "file \"" + path + "\" is not a journal of this pg_standby_clone",
          "If nothing in that directory is needed, empty it, then run the clone again.");
   };
-  auto root = nlohmann::json::parse(text, nullptr, false);
+  if (!bytes.starts_with(kMagic)) refuse();
   Journal journal;
-  try {
-    if (root.at("pg_standby_clone").get<int>() != kVersion) return refuse();
-    journal.is_committed = root.at("committed").get<bool>();
-    for (const auto& entry : root.at("directories")) {
-      MadeDirectory made{from_utf8(entry.at("path").get<std::string>()),
-                         entry.at("existed").get<bool>()};
-      if (made.path.empty() || made.path.front() != '/' || made.path == "/") return refuse();
-      journal.directories.push_back(made);
-    }
-  } catch (const nlohmann::json::exception&) {
-    return refuse();
+  Interpreter interpreter(journal);
+  std::size_t at = kMagic.size();
+  while (bytes.size() - at >= kHeaderSize) {
+    std::uint32_t length = 0, crc = 0;
+    protocol::Reader(std::as_bytes(std::span(bytes)).subspan(at, kHeaderSize))(length, crc);
+    if (length == 0 || length > kPayloadMax || length > bytes.size() - at - kHeaderSize) break;
+    std::string_view payload = bytes.substr(at + kHeaderSize, length);
+    if (crc_of(payload) != crc) break;
+    if (!interpreter.take(payload)) refuse();
+    at += kHeaderSize + length;
   }
-  if (journal.directories.empty()) return refuse();
+  // Its first records came with its name.
+  if (journal.directories.empty()) refuse();
+  journal.size = at;
   return journal;
+}
+
+template <class... F>
+void JournalRecords::put(std::uint8_t kind, std::size_t room, const F&... fields) {
+  std::size_t at = bytes_.size();
+  bytes_.resize(at + kHeaderSize + 1 + room);
+  protocol::Writer payload(room_in(bytes_, at + kHeaderSize));
+  payload(kind, fields...);
+  std::size_t size = payload.size();
+  if (size == 0 || size > kPayloadMax) fail(Kind::kInternal, "a record of the journal does not fit");
+  bytes_.resize(at + kHeaderSize + size);
+  protocol::Writer header(room_in(bytes_, at));
+  header(static_cast<std::uint32_t>(size),
+         crc_of(std::string_view(bytes_).substr(at + kHeaderSize)));
+}
+
+void JournalRecords::directory(const TakenDirectory& taken) {
+  put(kDirectory, 7 + taken.path.size() + taken.link.size(), taken.origin,
+      protocol::LongText{taken.path}, protocol::Text(taken.link));
+}
+
+void JournalRecords::session(const SessionRecord& session) {
+  put(kSession, 64 + session.temporary_slot.size(), session.system_identifier, session.timeline,
+      session.start_lsn, session.token, session.hash_seed, protocol::Text(session.temporary_slot),
+      session.id);
+}
+
+void JournalRecords::file(std::uint32_t number, std::string_view path) {
+  put(kFile, 8 + path.size(), number, protocol::LongText{path});
+}
+
+void JournalRecords::chunks(std::uint32_t number, const std::vector<ChunkRecord>& chunks) {
+  for (std::size_t begin = 0; begin < chunks.size(); begin += kChunksMax) {
+    std::size_t count = std::min(kChunksMax, chunks.size() - begin);
+    std::string run(count * kChunkSize, '\0');
+    protocol::Writer write(room_in(run, 0));
+    for (std::size_t index = begin; index < begin + count; ++index)
+      write(chunks[index].offset, chunks[index].length, chunks[index].crc);
+    put(kChunks, 4 + run.size(), number, std::as_bytes(std::span(run)));
+  }
+}
+
+void JournalRecords::complete(std::uint32_t number, std::uint64_t size, std::uint32_t crc) {
+  put(kComplete, 16, number, size, crc);
+}
+
+void JournalRecords::forget(std::string_view path) {
+  put(kForget, 4 + path.size(), protocol::LongText{path});
+}
+
+void JournalRecords::committing() { put(kCommitting, 0); }
+
+JournalFile JournalFile::create(const std::string& directory, const JournalRecords& records,
+                                Disk& disk, bool sync) {
+  JournalFile journal;
+  journal.path_ = directory + "/" + kJournalName;
+  journal.disk_ = &disk;
+  journal.sync_ = sync;
+  std::string fresh = journal.path_ + ".new";
+  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) fail_on_disk("remove file", fresh, errno);
+  journal.file_.reset(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!journal.file_) fail_on_disk("create file", fresh, errno);
+  std::string whole = std::string(kMagic) + records.bytes();
+  write_whole(journal.file_.get(), whole, fresh);
+  if (sync) disk.sync_file(journal.file_.get(), fresh);
+  if (rename(fresh.c_str(), journal.path_.c_str()) != 0) fail_on_disk("rename file", fresh, errno);
+  if (sync) disk.sync_directory(directory);
+  return journal;
+}
+
+JournalFile JournalFile::reopen(const std::string& directory, std::uint64_t size, Disk& disk,
+                                bool sync) {
+  JournalFile journal;
+  journal.path_ = directory + "/" + kJournalName;
+  journal.disk_ = &disk;
+  journal.sync_ = sync;
+  journal.file_.reset(open(journal.path_.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+  if (!journal.file_) fail_on_disk("open file", journal.path_, errno);
+  // A torn record in the middle would end the reading there for ever.
+  if (ftruncate(journal.file_.get(), static_cast<off_t>(size)) != 0)
+    fail_on_disk("truncate file", journal.path_, errno);
+  return journal;
+}
+
+void JournalFile::append(const JournalRecords& records) {
+  write_whole(file_.get(), records.bytes(), path_);
+  if (sync_) disk_->sync_file(file_.get(), path_);
 }
 
 }  // namespace standby_clone

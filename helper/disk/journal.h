@@ -1,27 +1,121 @@
-// journal.h: the file in the target that says: this directory is a clone being made, and
-// this is what it consists of. While it is there, the directory is ours.
+// journal.h: the file in the target that says: this directory is a clone being made, this is
+// what it consists of, and this much of it is durable. While it is there, the directory is
+// ours, and no server has been started in it.
+//
+// After a line of magic it is a run of records, each with its length and CRC32C, only ever
+// appended to: what a torn write left at its end is no record and is ignored. A record about
+// data is written after that data is durable (disk/recorder.h).
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
+
+#include "helper/base/unique_fd.h"
+#include "helper/disk/disk.h"
+#include "protocol/request.h"
 
 namespace standby_clone {
 
 inline constexpr char kJournalName[] = "pg_standby_clone.journal";
 
-// A directory that was empty, or not there, when the clone began.
-struct MadeDirectory {
-  std::string path;      // absolute
-  bool existed = false;  // then only its content is ours
+// How a directory was when it was taken; decides what may be removed again.
+enum class Origin : std::uint8_t {
+  kMade = 1,  // it was not there
+  kEmpty,     // only its content is ours
+  kFound,     // with a cluster in it, brought up to date in place: nothing is removed
+};
+
+struct TakenDirectory {
+  std::string path;  // absolute; any bytes
+  Origin origin = Origin::kMade;
+  std::string link;  // what leads there: "" (the data directory), "pg_wal", "pg_tblspc/OID"
+};
+
+// Proves to the donor that we are the helper of a session it still has. Its token is a
+// secret: the journal is readable by its owner alone.
+struct SessionRecord {
+  std::uint64_t system_identifier = 0;
+  std::uint32_t timeline = 0;
+  protocol::Lsn start_lsn = 0;  // 0: the backup had not started yet
+  protocol::Token token{};
+  std::uint64_t hash_seed = 0;
+  std::string temporary_slot;
+  std::int64_t id = 0;
+
+  bool operator==(const SessionRecord&) const = default;
+};
+
+struct ChunkRecord {
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+  std::uint32_t crc = 0;  // CRC32C of these bytes
+};
+
+// A file of which something is durable.
+struct KnownFile {
+  bool is_complete = false;
+  std::uint64_t size = 0;  // of a complete one, with the CRC of all of it
+  std::uint32_t crc = 0;
+  std::vector<ChunkRecord> chunks;  // of one that is not complete; in order of offset
 };
 
 struct Journal {
-  bool is_committed = false;
-  std::vector<MadeDirectory> directories;  // the first is the data directory
+  std::vector<TakenDirectory> directories;  // the first is the data directory
+  std::optional<SessionRecord> session;
+  bool is_committing = false;  // all is durable; pg_control has its name, or nearly
+  std::unordered_map<std::string, KnownFile> files;  // of that session
+  std::uint64_t size = 0;  // of the good records; what follows them is torn
 
-  std::string to_text() const;
   // Fails with kTargetRefused on anything that is not a journal of ours.
-  static Journal from_text(const std::string& text, const std::string& path);
+  static Journal parse(std::string_view bytes, const std::string& path);
+};
+
+// Records, as they are appended. Files go by numbers that the caller gives out.
+class JournalRecords {
+ public:
+  void directory(const TakenDirectory& directory);
+  // What was known of files is void: it was of another session.
+  void session(const SessionRecord& session);
+  void file(std::uint32_t number, std::string_view path);
+  void chunks(std::uint32_t number, const std::vector<ChunkRecord>& chunks);
+  void complete(std::uint32_t number, std::uint64_t size, std::uint32_t crc);
+  void forget(std::string_view path);  // it is about to be written anew
+  void committing();
+
+  const std::string& bytes() const { return bytes_; }
+  bool empty() const { return bytes_.empty(); }
+  void clear() { bytes_.clear(); }
+
+ private:
+  template <class... F>
+  void put(std::uint8_t kind, std::size_t room, const F&... fields);
+
+  std::string bytes_;
+};
+
+// The file itself. One thread at a time.
+class JournalFile {
+ public:
+  JournalFile() = default;
+  // Takes the place of any there is, whole or not at all. Durable on return.
+  static JournalFile create(const std::string& directory, const JournalRecords& records, Disk& disk,
+                            bool sync);
+  // Goes on after the last good record.
+  static JournalFile reopen(const std::string& directory, std::uint64_t size, Disk& disk, bool sync);
+
+  // Durable on return (unless not syncing).
+  void append(const JournalRecords& records);
+  explicit operator bool() const { return static_cast<bool>(file_); }
+
+ private:
+  std::string path_;
+  UniqueFd file_;
+  Disk* disk_ = nullptr;
+  bool sync_ = true;
 };
 
 }  // namespace standby_clone

@@ -1,92 +1,219 @@
-// journal_test.cpp: the journal comes back as it was; nothing else is taken for one.
+// journal_test.cpp: the journal comes back as it was; what was torn is no record; nothing else
+// is taken for one.
 #include "helper/disk/journal.h"
 
 #include <gtest/gtest.h>
 
+#include <random>
+#include <sys/stat.h>
+
 #include "helper/base/failure.h"
+#include "helper/disk/scratch_directory.h"
 
 namespace standby_clone {
 namespace {
 
-TEST(Journal, comes_back_as_it_was) {
-  Journal journal;
-  journal.is_committed = true;
-  journal.directories = {{"/data", false},
-                         {"/tbs with \"quotes\" and \\ and\nnewline", true},
-                         {"/t\xC3\xBC" "bs", false}};
-  Journal again = Journal::from_text(journal.to_text(), "/data/journal");
-  EXPECT_TRUE(again.is_committed);
-  ASSERT_EQ(again.directories.size(), 3u);
-  for (std::size_t index = 0; index < 3; ++index) {
-    EXPECT_EQ(again.directories[index].path, journal.directories[index].path);
-    EXPECT_EQ(again.directories[index].existed, journal.directories[index].existed);
+SessionRecord some_session(std::uint64_t seed = 1) {
+  SessionRecord session;
+  session.system_identifier = 7000000000000000000 + seed;
+  session.timeline = 3;
+  session.start_lsn = 0x16B374D848;
+  session.token.fill(static_cast<std::byte>(seed));
+  session.hash_seed = ~seed;
+  session.temporary_slot = "pg_standby_clone_17";
+  session.id = -5;
+  return session;
+}
+
+class JournalOnDisk : public testing::Test {
+ protected:
+  std::string bytes() const { return content_of(scratch_ / kJournalName); }
+  Journal read() const { return Journal::parse(bytes(), "/data/journal"); }
+  JournalRecords of_one_directory() const {
+    JournalRecords records;
+    records.directory({scratch_.path(), Origin::kEmpty, ""});
+    return records;
   }
-  EXPECT_FALSE(Journal::from_text(Journal{false, {{"/a", true}}}.to_text(), "").is_committed);
+  JournalFile create(const JournalRecords& records) const {
+    return JournalFile::create(scratch_.path(), records, real_disk(), true);
+  }
+
+  ScratchDirectory scratch_;
+};
+
+TEST_F(JournalOnDisk, comes_back_as_it_was) {
+  JournalRecords records;
+  records.directory({"/data", Origin::kMade, ""});
+  records.directory({"/tbs with \"quotes\" and \\ and\nnewline", Origin::kEmpty, "pg_tblspc/16400"});
+  records.directory({"/tbs\xFF\xFE/\xC3", Origin::kFound, "pg_wal"});
+  records.session(some_session());
+  records.file(7, "base/5/16384");
+  records.chunks(7, {{2 << 20, 1 << 20, 22}, {0, 1 << 20, 20}});
+  records.file(8, "PG_VERSION");
+  records.complete(8, 3, 0x2247748a);
+  auto file = create(records);
+  JournalRecords more;
+  more.chunks(7, {{1 << 20, 1 << 20, 21}, {0, 8192, 19}});
+  file.append(more);
+
+  Journal journal = read();
+  ASSERT_EQ(journal.directories.size(), 3u);
+  EXPECT_EQ(journal.directories[1].path, "/tbs with \"quotes\" and \\ and\nnewline");
+  EXPECT_EQ(journal.directories[1].link, "pg_tblspc/16400");
+  EXPECT_EQ(journal.directories[1].origin, Origin::kEmpty);
+  EXPECT_EQ(journal.directories[2].path, "/tbs\xFF\xFE/\xC3");
+  EXPECT_EQ(journal.session, some_session());
+  EXPECT_FALSE(journal.is_committing);
+  EXPECT_EQ(journal.size, bytes().size());
+  const auto& segment = journal.files.at("base/5/16384");
+  EXPECT_FALSE(segment.is_complete);
+  ASSERT_EQ(segment.chunks.size(), 3u) << "a chunk said twice counts once";
+  EXPECT_EQ(segment.chunks[0].length, 8192u) << "the later word holds";
+  EXPECT_EQ(segment.chunks[0].crc, 19u);
+  EXPECT_EQ(segment.chunks[1].crc, 21u);
+  EXPECT_EQ(segment.chunks[2].offset, std::uint64_t{2} << 20);
+  const auto& version = journal.files.at("PG_VERSION");
+  EXPECT_TRUE(version.is_complete);
+  EXPECT_EQ(version.size, 3u);
+  EXPECT_EQ(version.crc, 0x2247748au);
 }
 
-TEST(Journal, keeps_a_path_that_is_no_utf_8) {
-  Journal journal{false, {{"/data", false}, {"/tbs\xFF\xFE/\xC3", true}}};
-  Journal again = Journal::from_text(journal.to_text(), "/data/journal");
-  ASSERT_EQ(again.directories.size(), 2u);
-  EXPECT_EQ(again.directories[1].path, journal.directories[1].path);
+TEST_F(JournalOnDisk, forgets_what_it_is_told_to_forget) {
+  auto records = of_one_directory();
+  records.session(some_session());
+  records.file(1, "a");
+  records.complete(1, 1, 1);
+  records.file(2, "b");
+  records.complete(2, 1, 1);
+  records.committing();
+  records.forget("a");
+  create(records);
+  Journal journal = read();
+  EXPECT_TRUE(journal.is_committing);
+  EXPECT_EQ(journal.files.size(), 1u);
+  EXPECT_TRUE(journal.files.contains("b"));
+
+  // A new session owes nothing to the old one, nor has it begun to commit.
+  records.session(some_session(2));
+  create(records);
+  EXPECT_TRUE(read().files.empty());
+  EXPECT_FALSE(read().is_committing);
 }
 
-const std::string kGood =
-    R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": "/data", "existed": true}]})";
-
-TEST(Journal, is_taken_from_any_layout_of_the_same_json) {
-  EXPECT_EQ(Journal::from_text(kGood, "").directories.at(0).path, "/data");
+// It holds the token: whoever reads it can pass for the helper.
+TEST_F(JournalOnDisk, is_readable_by_its_owner_alone) {
+  mode_t before = umask(0);
+  create(of_one_directory());
+  umask(before);
+  struct stat status {};
+  ASSERT_EQ(stat((scratch_ / kJournalName).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0600u);
 }
 
-TEST(Journal, cut_short_anywhere_is_refused) {
-  for (std::size_t size = 0; size < kGood.size(); ++size)
-    EXPECT_THROW(Journal::from_text(kGood.substr(0, size), ""), Failure) << size;
-  EXPECT_THROW(Journal::from_text(kGood + "x", ""), Failure);
-}
-
-class HostileJournal : public testing::TestWithParam<const char*> {};
-
-TEST_P(HostileJournal, is_refused_by_name) {
-  try {
-    Journal::from_text(GetParam(), "/data/journal");
-    FAIL() << "was taken";
-  } catch (const Failure& failure) {
-    EXPECT_EQ(failure.kind, Kind::kTargetRefused);
-    EXPECT_NE(failure.message.find("/data/journal"), std::string::npos) << failure.message;
-    EXPECT_FALSE(failure.hint.empty());
+TEST_F(JournalOnDisk, cut_short_anywhere_has_what_was_whole) {
+  auto records = of_one_directory();
+  std::vector<std::size_t> ends;
+  auto base = create(records);
+  ends.push_back(bytes().size());
+  for (std::uint32_t number = 0; number < 4; ++number) {
+    JournalRecords one;
+    one.file(number, "base/5/" + std::to_string(number));
+    one.complete(number, number, number);
+    base.append(one);
+    ends.push_back(bytes().size());
+  }
+  std::string whole = bytes();
+  for (std::size_t size = ends[0]; size <= whole.size(); ++size) {
+    Journal journal = Journal::parse(whole.substr(0, size), "");
+    std::size_t complete = 0;
+    while (complete + 1 < ends.size() && ends[complete + 1] <= size) ++complete;
+    // The file record alone promises nothing.
+    std::size_t known = 0;
+    for (const auto& [path, file] : journal.files) known += file.is_complete;
+    EXPECT_EQ(known, complete) << size;
+    EXPECT_LE(journal.size, size);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Texts, HostileJournal,
-    testing::Values(
-        "", "null", "[]", "1", "\"pg_standby_clone\"", "{}", "not json", "\xFF\xFE",
-        R"({"pg_standby_clone": 1})",
-        R"({"pg_standby_clone": 2, "committed": false, "directories": [{"path": "/a", "existed": true}]})",
-        R"({"pg_standby_clone": "1", "committed": false, "directories": [{"path": "/a", "existed": true}]})",
-        R"({"pg_standby_clone": [1], "committed": false, "directories": [{"path": "/a", "existed": true}]})",
-        R"({"pg_standby_clone": null, "committed": false, "directories": [{"path": "/a", "existed": true}]})",
-        R"({"committed": false, "directories": [{"path": "/a", "existed": true}]})",
-        R"({"pg_standby_clone": 1, "directories": [{"path": "/a", "existed": true}]})",
-        R"({"pg_standby_clone": 1, "committed": 0, "directories": [{"path": "/a", "existed": true}]})",
-        R"({"pg_standby_clone": 1, "committed": false})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": []})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": {}})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": "/a"})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": ["/a"]})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": "/a"}]})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"existed": true}]})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": 1, "existed": true}]})",
-        "{\"pg_standby_clone\": 1, \"committed\": false, \"directories\": [{\"path\": "
-        "\"/a\xE2\x82\xAC\", \"existed\": true}]}",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": "", "existed": true}]})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": "a", "existed": true}]})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": "../a", "existed": true}]})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": "/", "existed": true}]})",
-        R"({"pg_standby_clone": 1, "committed": false, "directories": [{"path": "/a", "existed": true}, {"path": "/", "existed": false}]})"));
+// A sector of the tail that never reached the disk: zeros, or what was there before.
+TEST_F(JournalOnDisk, with_a_torn_tail_goes_on_after_what_was_whole) {
+  auto records = of_one_directory();
+  records.file(1, "whole");
+  records.complete(1, 1, 1);
+  create(records);
+  std::size_t good = bytes().size();
+  for (const std::string& tail : {std::string(100, '\0'), std::string(3, 'x'), std::string(5000, '\xFF'),
+                                  bytes().substr(27, 20)}) {
+    put_file(scratch_ / kJournalName, bytes().substr(0, good) + tail);
+    Journal journal = read();
+    EXPECT_EQ(journal.size, good);
+    auto file = JournalFile::reopen(scratch_.path(), journal.size, real_disk(), true);
+    JournalRecords more;
+    more.file(2, "later");
+    more.complete(2, 2, 2);
+    file.append(more);
+    EXPECT_EQ(read().files.size(), 2u) << tail.size();
+  }
+}
 
-TEST(Journal, of_a_million_brackets_is_refused) {
-  EXPECT_THROW(Journal::from_text(std::string(1000000, '['), ""), Failure);
+TEST_F(JournalOnDisk, with_one_bit_turned_never_says_what_was_not_written) {
+  auto records = of_one_directory();
+  records.session(some_session());
+  records.file(1, "base/5/1");
+  records.complete(1, 8192, 4711);
+  records.file(2, "base/5/2");
+  records.chunks(2, {{0, 100, 17}});
+  create(records);
+  std::string whole = bytes();
+  for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string turned = whole;
+    turned[bit / 8] = static_cast<char>(turned[bit / 8] ^ (1 << (bit % 8)));
+    try {
+      Journal journal = Journal::parse(turned, "");
+      EXPECT_LT(journal.size, whole.size()) << bit;
+      for (const auto& [path, file] : journal.files) {
+        EXPECT_EQ(path, "base/5/1") << bit;
+        EXPECT_EQ(file.crc, 4711u) << bit;
+      }
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.kind, Kind::kTargetRefused) << bit;
+    }
+  }
+}
+
+TEST(Journal, of_others_is_refused_by_name) {
+  std::mt19937 random(1);
+  std::string noise(4000, '\0');
+  for (auto& letter : noise) letter = static_cast<char>(random());
+  for (const std::string& text :
+       {std::string(), std::string("{}"), noise, std::string("pg_standby_clone journal 2\n"),
+        std::string("pg_standby_clone journal 1\n"), "pg_standby_clone journal 1\n" + noise}) {
+    try {
+      Journal::parse(text, "/data/journal");
+      ADD_FAILURE() << "was taken";
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.kind, Kind::kTargetRefused);
+      EXPECT_NE(failure.message.find("/data/journal"), std::string::npos) << failure.message;
+      EXPECT_FALSE(failure.hint.empty());
+    }
+  }
+}
+
+// Sound records of a journal that we would not write.
+TEST(Journal, that_would_have_the_wrong_directory_emptied_is_refused) {
+  for (const char* path : {"", "/", "data", "../data"}) {
+    JournalRecords records;
+    records.directory({path, Origin::kMade, ""});
+    EXPECT_THROW(Journal::parse("pg_standby_clone journal 1\n" + records.bytes(), ""), Failure) << path;
+  }
+  JournalRecords records;
+  records.directory({"/data", Origin::kMade, ""});
+  records.complete(3, 1, 1);  // of a file never named
+  EXPECT_THROW(Journal::parse("pg_standby_clone journal 1\n" + records.bytes(), ""), Failure);
+  JournalRecords hostile;
+  hostile.directory({"/data", Origin::kMade, ""});
+  hostile.file(1, "../../etc/passwd");
+  EXPECT_THROW(Journal::parse("pg_standby_clone journal 1\n" + hostile.bytes(), ""), Failure);
 }
 
 }  // namespace

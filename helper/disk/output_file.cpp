@@ -1,6 +1,7 @@
 // output_file.cpp: past the page cache where that pays.
 #include "helper/disk/output_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,12 +18,30 @@ namespace {
 // writes are gathered.
 constexpr std::uint64_t kDirectMin = protocol::kChunkSize;
 
+// A page here and there costs a turn of the disk each when written directly; the system gathers
+// them better.
+constexpr std::size_t kDirectWriteMin = 64 * 1024;
+
+UniqueFd open_existing(int directory, const std::string& path) {
+  constexpr int kFlags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  UniqueFd file(openat(directory, path.c_str(), kFlags));
+  // Ours, and to be written: a file that its owner may not write is made so.
+  if (!file && errno == EACCES && fchmodat(directory, path.c_str(), 0600, 0) == 0)
+    file.reset(openat(directory, path.c_str(), kFlags));
+  return file;
+}
+
 }  // namespace
 
-OutputFile::OutputFile(int directory, std::string path, std::string shown_path, std::uint64_t size)
+OutputFile::OutputFile(int directory, std::string path, std::string shown_path, std::uint64_t size,
+                       Existing existing)
     : path_(std::move(path)), shown_path_(std::move(shown_path)), size_(size) {
   buffered_.reset(openat(directory, path_.c_str(),
                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!buffered_ && errno == EEXIST && existing == Existing::kKeep) {
+    is_new_ = false;
+    buffered_ = open_existing(directory, path_);
+  }
   if (!buffered_) fail_on_disk("create file", shown_path_, errno);
   if (size_ < kDirectMin) return;
   // fallocate(2) itself: posix_fallocate()'s fallback may overwrite what another stream wrote.
@@ -38,7 +57,7 @@ void OutputFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
   bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % kDirectAlignment == 0 &&
                     offset % kDirectAlignment == 0;
   std::size_t whole = bytes.size() - bytes.size() % kDirectAlignment;
-  if (is_aligned && whole > 0 && direct_works_.load(std::memory_order_relaxed)) {
+  if (is_aligned && whole >= kDirectWriteMin && direct_works_.load(std::memory_order_relaxed)) {
     ssize_t wrote =
         pwrite(direct_.get(), bytes.data(), whole, static_cast<off_t>(offset));
     if (wrote > 0) {
@@ -51,6 +70,16 @@ void OutputFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
     }
   }
   write_all(buffered_.get(), offset, bytes);
+}
+
+void OutputFile::write_zeros(std::uint64_t offset, std::uint64_t length) {
+  static const std::byte zeros[64 * 1024] = {};
+  while (length > 0) {
+    std::size_t size = std::min<std::uint64_t>(length, sizeof(zeros));
+    write_all(buffered_.get(), offset, {zeros, size});
+    offset += size;
+    length -= size;
+  }
 }
 
 void OutputFile::write_all(int fd, std::uint64_t offset, std::span<const std::byte> bytes) {

@@ -12,14 +12,21 @@ namespace standby_clone {
 
 class OutputFile {
  public:
-  // Makes a new file (it must not exist) of mode 0600, with room for `size` bytes. Failures are
-  // kDisk or kTargetRefused and name the file.
-  OutputFile(int directory, std::string path, std::string shown_path, std::uint64_t size);
+  enum class Existing { kRefuse, kKeep };
+
+  // Makes the file with mode 0600, with room for `size` bytes; or opens the one that is there, if
+  // that is said. Never through a link. Failures are kDisk or kTargetRefused and name the file.
+  OutputFile(int directory, std::string path, std::string shown_path, std::uint64_t size,
+             Existing existing = Existing::kRefuse);
+
+  // False if it was there before: then what nobody writes is what it was, not zeros.
+  bool is_new() const { return is_new_; }
 
   // Writes at `offset`. Threads may write disjoint ranges at once. Large files go past the
-  // page cache where address, offset and size are multiples of kDirectAlignment; the rest, and
-  // file systems that cannot, through it.
+  // page cache where address, offset and size are multiples of kDirectAlignment; the rest, single
+  // pages, and file systems that cannot, through it.
   void write(std::uint64_t offset, std::span<const std::byte> bytes);
+  void write_zeros(std::uint64_t offset, std::uint64_t length);
 
   // One thread, after all writes: cuts the file to `length`, gives it its mode, starts its
   // way to the disk. Nothing is durable before Target::sync_all().
@@ -34,6 +41,7 @@ class OutputFile {
   std::string shown_path_;  // for people
   std::uint64_t size_;
   UniqueFd buffered_;
+  bool is_new_ = true;
   UniqueFd direct_;  // not open where O_DIRECT does not help or work
   std::atomic<bool> direct_works_{false};
 };

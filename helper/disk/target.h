@@ -5,13 +5,18 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "helper/base/unique_fd.h"
+#include "helper/disk/control_file.h"
+#include "helper/disk/disk.h"
 #include "helper/disk/journal.h"
+#include "helper/disk/local_file.h"
 #include "helper/disk/output_file.h"
 
 namespace standby_clone {
@@ -21,35 +26,77 @@ struct TargetOptions {
   std::vector<std::pair<std::string, std::string>> tablespace_mapping;
   std::string wal_directory;  // absolute, or empty
   bool sync = true;
+  bool delta = false;     // a cluster that is there is brought up to date
+  Disk* disk = nullptr;   // for tests; otherwise the real one
 };
 
 class Target {
  public:
-  // Checks and takes the directory: refuses (kTargetRefused) one that is not empty, holds a
-  // running server or another clone at work. An unfinished clone of ours that nobody works on is
-  // removed first; `started_over` tells. While this lives, postmaster.pid keeps servers
-  // and other clones away.
+  enum class State {
+    kFresh,     // it was empty: taken
+    kResumed,   // an unfinished clone of ours: taken
+    kCluster,   // holds a cluster: looked at only, until claim()
+    kComplete,  // committed before: nothing is left to do
+  };
+
+  // Checks the directory, and takes it but for kCluster: refuses (kTargetRefused) one that is not
+  // empty, holds a running server or another clone at work. While it is taken, postmaster.pid
+  // keeps servers and other clones away.
   explicit Target(const TargetOptions& options);
   ~Target();
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
 
-  bool started_over() const { return started_over_; }
-  bool was_complete() const { return was_complete_; }  // committed before: nothing is left to do
+  State state() const { return state_; }
+  // From then on it is changed.
+  bool is_taken() const { return has_lock_; }
+  bool was_complete() const { return state_ == State::kComplete; }
+  // Are there, or may there be, files of an earlier life?
+  bool is_used() const { return state_ == State::kResumed || state_ == State::kCluster; }
 
   const std::string& path() const { return options_.data_directory; }
   bool syncs() const { return options_.sync; }
+  Disk& disk() const { return *disk_; }
+
+  // --- a cluster that is there ---
+
+  // Of kCluster: what its pg_control says.
+  const ControlFile& cluster() const { return *cluster_; }
+  // Puts a file of this name into each directory that will be written to, and takes them out
+  // again: the donor looks for it under its own paths.
+  void put_probes(const std::string& name);
+  void remove_probes(const std::string& name) noexcept;
+  // The first change: from here on the directory cannot be started, durably, and is ours to
+  // go on with.
+  void claim();
+
+  // --- sessions, for the journal ---
+
+  // Of kResumed: the session whose promises the journal holds.
+  const std::optional<SessionRecord>& session() const { return journal_.session; }
+  // Goes on in that session: what the journal says about files holds. Once.
+  std::unordered_map<std::string, KnownFile> known_files() { return std::move(journal_.files); }
+  // A new one: what is on disk is of no known worth.
+  void begin_session(const SessionRecord& session);
+  // Thread-safe.
+  void append_to_journal(const JournalRecords& records) const;
 
   // Permissions of the donor's data directory: 0700 or 0750.
   void set_directory_mode(unsigned mode);
   unsigned file_mode() const { return directory_mode_ == 0750 ? 0640 : 0600; }
 
-  // --- layout; paths are relative to the data directory and clean. One thread. ---
+  // --- layout; paths are relative to the data directory and clean. One thread. All may be
+  // --- done again, and replace what is of another kind; links are never followed. ---
   void check_mapping(const std::vector<std::string>& donor_directories) const;
   void make_directory(const std::string& path);
   void make_tablespace(const std::string& link, const std::string& donor_directory);
-  // Where a tablespace of the donor goes.
-  std::string mapped(const std::string& donor_directory) const;
+  // Where a tablespace of the donor goes: as mapped, else where it is here, else as on the donor.
+  std::string place_of(const std::string& link, const std::string& donor_directory) const;
+  // Removes all WAL of an earlier life (trap 83).
+  void empty_wal_directory() const;
+
+  // Bytes of a file that is there already.
+  std::uint64_t room_taken_by(const std::string& path) const;
 
   struct Need {
     std::string directory;  // absolute, exists
@@ -59,7 +106,12 @@ class Target {
   void check_space(const std::vector<Need>& needs) const;
 
   // --- files; thread-safe ---
+
+  // A file to write, made if it is not there. What is there and not a file of this directory
+  // alone (a link, or a second name of another's file) is replaced.
   std::unique_ptr<OutputFile> create_file(const std::string& path, std::uint64_t size) const;
+  // A file to read; none if it is not there or not a file of this directory alone (trap 87).
+  std::optional<LocalFile> open_local(const std::string& path) const;
   void remove_file(const std::string& path) const;
   // A small file as a whole, durable on return (unless not syncing).
   void write_file(const std::string& path, std::string_view content) const;
@@ -67,32 +119,55 @@ class Target {
   std::string read_file(const std::string& path) const;
   void sync_file(const std::string& path) const;
   void sync_directory(const std::string& path) const;  // "" is the data directory
+  std::string absolute(const std::string& path) const;
+
+  // False if it is gone.
+  bool sync_file_if_there(const std::string& path) const;
+  // All at once, with the names in directories; false where the system cannot.
+  bool sync_file_systems() const;
 
   // Everything written so far is durable on return; nothing with --no-sync.
   void sync_all() const;
 
-  // The journal says that pg_control has its name; then the journal and the lock go.
+  // The journal says that pg_control is about to take its name. Durable on return.
+  void begin_commit();
+  // pg_control has it: journal and lock go.
   void commit();
 
-  // Gives the directory back as it was. Safe to call at any time before commit().
+  // Gives a directory that was kFresh back as it was. Safe to call at any time before commit().
   void remove_what_was_made();
+  // What to remove by hand to be rid of it.
+  std::vector<std::string> own_directories() const;
+  // One that the journal names: made, empty before, or confirmed not to be the donor's.
+  bool is_own_directory(const std::string& path) const;
 
  private:
   void inspect();
+  void inspect_ours(const Journal& journal);
+  void inspect_cluster();
+  void check_lock() const;
   void take_lock();
-  void start_over(const Journal& journal);
-  MadeDirectory take_directory(const std::string& path, const char* what);
-  void write_journal() const;
-  std::string absolute(const std::string& path) const;
+  TakenDirectory* taken_as(const std::string& link);
+  const TakenDirectory* taken_as(const std::string& link) const;
+  void take_directory(const std::string& path, const std::string& link, const char* what);
+  void link_to(const std::string& name, const std::string& directory);
+  void make_real_directory(const std::string& name);
+  void make_wal_directory();
+  void find_links();
+  void rewrite_journal();
+  void remove_other(const std::string& name) const;
 
   TargetOptions options_;
+  Disk* disk_;
+  State state_ = State::kFresh;
   unsigned directory_mode_ = 0700;
   UniqueFd directory_;
   UniqueFd lock_;
   bool has_lock_ = false;
-  bool started_over_ = false;
-  bool was_complete_ = false;
+  std::optional<ControlFile> cluster_;
   Journal journal_;
+  mutable std::mutex journal_mutex_;
+  mutable JournalFile journal_file_;
 };
 
 }  // namespace standby_clone

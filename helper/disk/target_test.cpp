@@ -64,6 +64,12 @@ Failure refusal_of(const TargetOptions& options) {
   return Failure(Kind::kInternal, "");
 }
 
+std::string journal_of(const std::string& directory) {
+  JournalRecords records;
+  records.directory({directory, Origin::kEmpty, ""});
+  return "pg_standby_clone journal 1\n" + records.bytes();
+}
+
 unsigned mode_of(const std::string& path) {
   struct stat status {};
   EXPECT_EQ(stat(path.c_str(), &status), 0) << path;
@@ -79,16 +85,15 @@ pid_t dead_process() {
 
 TEST_F(TargetDirectory, that_is_empty_is_taken_and_locked) {
   Target target(options());
-  EXPECT_FALSE(target.started_over());
-  EXPECT_FALSE(target.was_complete());
+  EXPECT_EQ(target.state(), Target::State::kFresh);
   EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
   // A server reads the first line: a negative number is no postmaster's.
   EXPECT_EQ(std::strtol(content_of(data_ + "/postmaster.pid").c_str(), nullptr, 10), -getpid());
-  Journal journal = Journal::from_text(content_of(data_ + "/pg_standby_clone.journal"), "");
+  Journal journal = Journal::parse(content_of(data_ + "/pg_standby_clone.journal"), "");
   ASSERT_EQ(journal.directories.size(), 1u);
   EXPECT_EQ(journal.directories[0].path, data_);
-  EXPECT_TRUE(journal.directories[0].existed);
-  EXPECT_FALSE(journal.is_committed);
+  EXPECT_EQ(journal.directories[0].origin, Origin::kEmpty);
+  EXPECT_FALSE(journal.is_committing);
 }
 
 TEST_F(TargetDirectory, that_is_not_there_is_made_and_goes_again) {
@@ -142,7 +147,7 @@ TEST_F(TargetDirectory, of_a_running_server_is_refused) {
 
 // Its journal would allow to start over; the server in it does not.
 TEST_F(TargetDirectory, of_a_running_server_is_refused_even_with_our_journal) {
-  put_file(data_ + "/pg_standby_clone.journal", Journal{false, {{data_, true}}}.to_text());
+  put_file(data_ + "/pg_standby_clone.journal", journal_of(data_));
   put_file(data_ + "/postmaster.pid", std::to_string(getpid()) + "\n");
   put_file(data_ + "/PG_VERSION", "15\n");
   EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
@@ -156,6 +161,7 @@ TEST_F(TargetDirectory, of_a_stopped_or_crashed_server_is_refused_and_left_alone
   Failure failure = refusal_of(options());
   EXPECT_EQ(failure.kind, Kind::kTargetRefused);
   EXPECT_NE(failure.hint.find("PostgreSQL cluster"), std::string::npos) << failure.hint;
+  EXPECT_NE(failure.hint.find("--delta"), std::string::npos) << failure.hint;
   EXPECT_EQ(content_of(data_ + "/postmaster.pid"), lock);
   EXPECT_EQ(content_of(data_ + "/PG_VERSION"), "15\n");
 }
@@ -174,8 +180,7 @@ TEST_F(TargetDirectory, that_is_a_file_is_refused) {
 }
 
 TEST_F(TargetDirectory, with_a_hostile_journal_is_refused_and_left_alone) {
-  std::string journal = R"({"pg_standby_clone":1,"committed":false,"directories":[{"path":"/","existed":true}]})";
-  put_file(data_ + "/pg_standby_clone.journal", journal);
+  put_file(data_ + "/pg_standby_clone.journal", journal_of("/"));
   put_file(data_ + "/file", "x");
   EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
   EXPECT_EQ(names_in(data_), (Names{"file", "pg_standby_clone.journal"}));
@@ -250,8 +255,8 @@ TEST_F(TargetDirectory, knows_only_tablespaces_the_donor_has) {
   mine.tablespace_mapping = {{"/donor/a", scratch_ / "a"}};
   Target target(mine);
   target.check_mapping({"/donor/a", "/donor/b"});
-  EXPECT_EQ(target.mapped("/donor/a"), scratch_ / "a");
-  EXPECT_EQ(target.mapped("/donor/b"), "/donor/b");
+  EXPECT_EQ(target.place_of("pg_tblspc/1", "/donor/a"), scratch_ / "a");
+  EXPECT_EQ(target.place_of("pg_tblspc/2", "/donor/b"), "/donor/b");
   try {
     target.check_mapping({"/donor/b"});
     ADD_FAILURE();
@@ -261,24 +266,55 @@ TEST_F(TargetDirectory, knows_only_tablespaces_the_donor_has) {
   }
 }
 
-TEST_F(TargetDirectory, of_a_clone_that_was_killed_is_made_empty_first) {
+TEST_F(TargetDirectory, of_a_clone_that_was_killed_is_gone_on_with) {
   TargetOptions mine = options();
   mine.tablespace_mapping = {{"/donor", scratch_ / "tbs"}};
-  die_at_work(mine, [](Target& target) {
+  SessionRecord session;
+  session.id = 17;
+  die_at_work(mine, [&](Target& target) {
+    target.begin_session(session);
     target.make_directory("base");
     target.make_directory("pg_tblspc");
     target.make_tablespace("pg_tblspc/1", "/donor");
     target.write_file("pg_tblspc/1/file", "x");
-    target.create_file("base/1", 100);
+    target.create_file("base/1", 100)->write(0, std::as_bytes(std::span("abc", 3)));
+    JournalRecords records;
+    records.file(1, "base/1");
+    records.chunks(1, {{0, 3, 99}});
+    target.append_to_journal(records);
   });
-  fs::create_symlink(neighbour_, data_ + "/base/link");
-  fs::create_symlink(neighbour_, scratch_ / "tbs/link");
+  fs::create_symlink(neighbour_ + "/precious", data_ + "/base/link");
   Target target(options());
-  EXPECT_TRUE(target.started_over());
-  EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
-  EXPECT_FALSE(fs::exists(scratch_ / "tbs"));
-  target.remove_what_was_made();
-  EXPECT_TRUE(fs::is_empty(data_));
+  EXPECT_EQ(target.state(), Target::State::kResumed);
+  EXPECT_EQ(target.session(), session);
+  EXPECT_EQ(target.known_files().at("base/1").chunks.at(0).crc, 99u);
+  EXPECT_EQ(content_of(data_ + "/base/1"), "abc");
+  // All of the layout may be said again, also without what shaped it.
+  target.make_directory("base");
+  target.make_directory("pg_tblspc");
+  EXPECT_EQ(target.place_of("pg_tblspc/1", "/donor"), scratch_ / "tbs");
+  target.make_tablespace("pg_tblspc/1", "/donor");
+  EXPECT_EQ(content_of(scratch_ / "tbs/file"), "x");
+  // A file that is there is kept, a link to another's is not.
+  EXPECT_FALSE(target.create_file("base/1", 100)->is_new());
+  EXPECT_TRUE(target.create_file("base/link", 100)->is_new());
+  EXPECT_FALSE(target.open_local("base/gone"));
+  EXPECT_EQ(target.open_local("base/1")->size(), 3u);
+}
+
+// A file with two names is another's too: cp -l, or a snapshot made of links.
+TEST_F(TargetDirectory, never_writes_to_a_file_that_has_a_second_name) {
+  die_at_work(options(), [](Target& target) { target.make_directory("base"); });
+  fs::create_hard_link(neighbour_ + "/precious", data_ + "/base/1");
+  fs::create_symlink(neighbour_, data_ + "/base/directory");
+  Target target(options());
+  EXPECT_FALSE(target.open_local("base/1"));
+  auto file = target.create_file("base/1", 10);
+  EXPECT_TRUE(file->is_new());
+  file->write(0, std::as_bytes(std::span("mine", 4)));
+  EXPECT_EQ(content_of(data_ + "/base/1"), "mine");
+  target.make_directory("base/directory");
+  target.write_file("base/directory/precious", "mine");
 }
 
 // What the journal names belongs to the directory it was written in.
@@ -296,20 +332,37 @@ TEST_F(TargetDirectory, that_is_a_copy_of_an_unfinished_clone_is_refused) {
   // By another name it is still the same directory.
   fs::create_symlink(data_, scratch_ / "link");
   Target target({scratch_ / "link", {}, "", true});
-  EXPECT_TRUE(target.started_over());
-  EXPECT_FALSE(fs::exists(scratch_ / "tbs"));
+  EXPECT_EQ(target.state(), Target::State::kResumed);
 }
 
 TEST_F(TargetDirectory, of_a_clone_that_was_killed_after_pg_control_is_complete) {
   die_at_work(options(), [](Target& target) {
     target.make_directory("global");
-    target.write_file("global/pg_control", "control");
     target.write_file("PG_VERSION", "15\n");
+    target.begin_commit();
+    target.write_file("global/pg_control", "control");
   });
   Target target(options());
   EXPECT_TRUE(target.was_complete());
-  EXPECT_FALSE(target.started_over());
   EXPECT_EQ(names_in(data_), (Names{"PG_VERSION", "global"}));
+  EXPECT_EQ(content_of(data_ + "/global/pg_control"), "control");
+}
+
+TEST_F(TargetDirectory, of_a_clone_that_was_killed_before_pg_control_is_not) {
+  die_at_work(options(), [](Target& target) {
+    target.make_directory("global");
+    target.begin_commit();
+  });
+  EXPECT_EQ(Target(options()).state(), Target::State::kResumed);
+}
+
+// Our journal and a pg_control that we did not put there: whose is it?
+TEST_F(TargetDirectory, with_our_journal_and_a_pg_control_of_others_is_refused) {
+  die_at_work(options(), [](Target& target) {
+    target.make_directory("global");
+    target.write_file("global/pg_control", "control");
+  });
+  EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
   EXPECT_EQ(content_of(data_ + "/global/pg_control"), "control");
 }
 
@@ -319,6 +372,7 @@ TEST_F(TargetDirectory, that_is_committed_is_a_foreign_one_from_then_on) {
     target.make_directory("global");
     target.write_file("global/pg_control", "control");
     target.write_file("PG_VERSION", "15\n");
+    target.begin_commit();
     target.commit();
   }
   EXPECT_EQ(names_in(data_), (Names{"PG_VERSION", "global"}));
@@ -330,8 +384,7 @@ TEST_F(TargetDirectory, that_is_committed_is_a_foreign_one_from_then_on) {
 TEST_F(TargetDirectory, left_in_the_middle_keeps_its_journal) {
   { Target target(options()); }
   EXPECT_EQ(names_in(data_), Names{"pg_standby_clone.journal"});
-  Target target(options());
-  EXPECT_TRUE(target.started_over());
+  EXPECT_EQ(Target(options()).state(), Target::State::kResumed);
 }
 
 TEST_F(TargetDirectory, has_the_modes_of_the_donor) {

@@ -285,6 +285,8 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->type_name("OLDDIR=NEWDIR")->group(kTargetGroup)->allow_extra_args(false);
   app.add_option("--waldir", options.wal_directory, "directory for the WAL")
       ->type_name("DIR")->group(kTargetGroup);
+  app.add_flag("--delta", options.delta, "bring the older state of the cluster in --pgdata up to date")
+      ->group(kTargetGroup);
   app.add_flag("-N,--no-sync", raw.no_sync, "do not wait until all is safely on disk")
       ->group(kTargetGroup);
 

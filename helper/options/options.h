@@ -48,6 +48,7 @@ struct Options {
   std::int8_t compression_level = 0;
   bool verify_checksums = true;
   bool sync = true;
+  bool delta = false;  // bring a cluster that is there up to date
 
   // After it.
   bool start = false;

@@ -14,20 +14,51 @@ Plan::Plan(const FileList& list) : list_(list), order_(list.files.size()) {
   });
 }
 
+void Plan::leave_out(std::uint32_t file) {
+  left_out_[file].assign(list_.files[file].size / protocol::kChunkSize + 1, true);
+}
+
+void Plan::leave_out(std::uint32_t file, const std::vector<std::uint64_t>& chunks) {
+  auto& left_out = left_out_[file];
+  left_out.resize(list_.files[file].size / protocol::kChunkSize + 1);
+  for (std::uint64_t offset : chunks) {
+    std::uint64_t chunk = offset / protocol::kChunkSize;
+    if (chunk < left_out.size()) left_out[chunk] = true;
+  }
+}
+
+bool Plan::is_left_out(std::uint64_t offset) const {
+  auto found = left_out_.find(order_[at_]);
+  return found != left_out_.end() && found->second[offset / protocol::kChunkSize];
+}
+
+// As far as one piece goes from here, up to what is left out.
+std::uint64_t Plan::length_at(std::uint64_t offset) const {
+  const File& file = list_.files[order_[at_]];
+  std::uint64_t most = keeps_whole_ && !file.is_relation ? kWholePieceSize : kPieceSize;
+  std::uint64_t end = std::min(file.size, offset + most);
+  for (std::uint64_t at = offset; at < end; at += protocol::kChunkSize)
+    if (is_left_out(at)) return at - offset;
+  return end - offset;
+}
+
 std::optional<Piece> Plan::next() {
   std::lock_guard lock(mutex_);
-  if (at_ == order_.size()) return std::nullopt;
-  Piece piece;
-  piece.file = order_[at_];
-  piece.offset = offset_;
-  std::uint64_t size = list_.files[piece.file].size;
-  piece.length = std::min(kPieceSize, size - offset_);
-  offset_ += piece.length;
-  if (offset_ == size) {
-    ++at_;
-    offset_ = 0;
+  while (at_ < order_.size()) {
+    std::uint64_t size = list_.files[order_[at_]].size;
+    Piece piece{order_[at_], offset_, 0};
+    bool skips = is_left_out(offset_);
+    if (skips)
+      offset_ = std::min<std::uint64_t>(size, offset_ + protocol::kChunkSize);
+    else
+      offset_ += piece.length = length_at(offset_);
+    if (offset_ == size) {
+      ++at_;
+      offset_ = 0;
+    }
+    if (!skips) return piece;
   }
-  return piece;
+  return std::nullopt;
 }
 
 }  // namespace standby_clone

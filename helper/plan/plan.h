@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "helper/plan/file_list.h"
@@ -22,17 +23,32 @@ struct Piece {
 // Whole chunks; small enough to share a relation segment between many streams.
 inline constexpr std::uint64_t kPieceSize = 16 * std::uint64_t{protocol::kChunkSize};
 
+// The same for files that are kept whole: a request holds the hashes of all its chunks.
+inline constexpr std::uint64_t kWholePieceSize = 256 * std::uint64_t{protocol::kChunkSize};
+
 class Plan {
  public:
   explicit Plan(const FileList& list);
+
+  // Leaves out what needs no reading: a whole file, or chunks of one by their offsets. Before
+  // the first next().
+  void leave_out(std::uint32_t file);
+  void leave_out(std::uint32_t file, const std::vector<std::uint64_t>& chunks);
+  // Files that are no relations are to be read through one open: they are never shared.
+  void keep_small_files_whole() { keeps_whole_ = true; }
 
   // The next piece for whoever asks; nothing when all are given out. Thread-safe.
   std::optional<Piece> next();
 
  private:
+  bool is_left_out(std::uint64_t offset) const;
+  std::uint64_t length_at(std::uint64_t offset) const;
+
   const FileList& list_;
   std::mutex mutex_;
   std::vector<std::uint32_t> order_;  // files, largest first
+  std::unordered_map<std::uint32_t, std::vector<bool>> left_out_;  // by number of the chunk
+  bool keeps_whole_ = false;
   std::size_t at_ = 0;
   std::uint64_t offset_ = 0;
 };

@@ -15,6 +15,7 @@
 
 #include "helper/base/failure.h"
 #include "helper/base/unique_fd.h"
+#include "helper/disk/directory.h"
 #include "helper/disk/journal.h"
 
 namespace standby_clone {
@@ -34,6 +35,16 @@ void look_at_lock(const std::string& path, DirectoryLook& look) {
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) look.clone_pid = std::labs(pid);
   else if (pid > 0 && (kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM))
     look.server_pid = pid;
+}
+
+// Of a directory with a journal. pg_control has its name only in the last moment; where it has it
+// without that, a run with --delta ended before its first change.
+Holds state_of(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path + "/global/pg_control", error)) return Holds::kUnfinishedClone;
+  std::string journal = path + "/" + kJournalName;
+  return Journal::parse(read_whole(journal), journal).is_committing ? Holds::kCompleteClone
+                                                                    : Holds::kCluster;
 }
 
 }  // namespace
@@ -64,8 +75,7 @@ DirectoryLook look_at_directory(const std::string& path) {
     return name == kLockName || name == std::string(kJournalName) + ".new";
   });
   if (holds(kJournalName))
-    look.holds = fs::exists(path + "/global/pg_control", error) ? Holds::kCompleteClone
-                                                                : Holds::kUnfinishedClone;
+    look.holds = state_of(path);
   else if (has_first_traces_only) look.holds = Holds::kEmpty;
   else look.holds = holds("PG_VERSION") ? Holds::kCluster : Holds::kOther;
   look.is_mount_point = names.size() == 1 && names.front() == "lost+found";

@@ -96,6 +96,13 @@ TEST(Directory, TellsWhatItHolds) {
   EXPECT_EQ(look_at_directory(home).holds, Holds::kUnfinishedClone);
   fs::create_directory(home + "/global");
   put(home + "/global/pg_control");
+  JournalRecords records;
+  records.directory({home, Origin::kFound, ""});
+  std::string journal = "pg_standby_clone journal 1\n";
+  put(home + "/" + kJournalName, journal + records.bytes());
+  EXPECT_EQ(look_at_directory(home).holds, Holds::kCluster) << "nothing was changed yet";
+  records.committing();
+  put(home + "/" + kJournalName, journal + records.bytes());
   EXPECT_EQ(look_at_directory(home).holds, Holds::kCompleteClone);
   EXPECT_EQ(look_at_directory(home + "/PG_VERSION").holds, Holds::kNotADirectory);
 }

@@ -31,8 +31,9 @@ void check_may_write(const char* check, const std::string& path, Findings& findi
                   "Make it writable for the operating system user this runs as.");
 }
 
-void check_data_directory(const std::string& path, Findings& findings) {
+void check_data_directory(const Options& options, Findings& findings) {
   constexpr char kCheck[] = "directory";
+  const std::string& path = options.data_directory;
   DirectoryLook look = look_at_directory(path);
   auto refuse = [&](std::string detail, std::string hint) {
     findings.fail(kCheck, Kind::kTargetRefused, std::move(detail), std::move(hint));
@@ -42,7 +43,7 @@ void check_data_directory(const std::string& path, Findings& findings) {
                   "Wait for it, or stop it.");
   if (look.server_pid != 0)
     return refuse(fmt::format("a PostgreSQL server runs in \"{}\" (PID {})", path, look.server_pid),
-                  "Stop it and empty the directory, or choose another --pgdata.");
+                  "Stop it, or choose another --pgdata.");
   if (!look.is_ours)
     return refuse(fmt::format("directory \"{}\" belongs to another operating system user", path),
                   "Run the clone as its owner: PostgreSQL starts in a directory of its own user only.");
@@ -56,12 +57,15 @@ void check_data_directory(const std::string& path, Findings& findings) {
     case Holds::kNotADirectory:
       return refuse(fmt::format("\"{}\" is not a directory", path), "Choose another --pgdata.");
     case Holds::kCluster:
+      if (options.delta)
+        return findings.ok(kCheck, fmt::format("\"{}\" holds a cluster to bring up to date", path));
+      break;
     case Holds::kOther: break;
   }
   refuse(fmt::format("target directory \"{}\" is not empty", path),
          look.holds == Holds::kCluster
-             ? "It holds a PostgreSQL cluster. Choose an empty directory, or empty this one if that "
-               "cluster is not needed any more."
+             ? "It holds a PostgreSQL cluster. If that is an older state of the donor's cluster, --delta "
+               "makes it current; otherwise choose an empty directory."
          : look.is_mount_point ? "It is a mount point: use a directory below it."
                                : "Choose an empty directory.");
 }
@@ -83,7 +87,8 @@ void check_other_directory(const char* check, const std::string& what, const std
 
 bool goes_on(const Options& options) {
   Holds holds = look_at_directory(options.data_directory).holds;
-  return holds == Holds::kUnfinishedClone || holds == Holds::kCompleteClone;
+  return holds == Holds::kUnfinishedClone || holds == Holds::kCompleteClone ||
+         (holds == Holds::kCluster && options.delta);
 }
 
 std::string mapped(const Options& options, const std::string& donors) {
@@ -163,7 +168,7 @@ std::uint64_t wal_to_come(const Options& options, const DonorReport& donor, std:
 }  // namespace
 
 void check_directories(const Options& options, Findings& findings) {
-  check_data_directory(options.data_directory, findings);
+  check_data_directory(options, findings);
   if (!options.wal_directory.empty() && !goes_on(options))
     check_other_directory("wal_directory", "WAL directory", options.wal_directory,
                           options.data_directory, "--waldir", findings);

@@ -21,6 +21,7 @@ struct ProgressOptions {
 // How far it is. A copy, taken by the main thread.
 struct Reading {
   std::uint64_t bytes_done = 0, bytes_total = 0;
+  std::uint64_t bytes_kept = 0;  // of bytes_done: were here already
   std::uint64_t bytes_wire = 0;
   std::uint64_t files_done = 0, files_total = 0;
   std::uint64_t wal_bytes = 0;
@@ -32,7 +33,7 @@ struct Summary {
   std::int64_t id = 0;
   std::string directory, name, slot;
   bool is_streaming = false;  // it was started, too
-  std::uint64_t bytes = 0, wire = 0, files = 0, wal = 0;
+  std::uint64_t bytes = 0, kept = 0, wire = 0, files = 0, wal = 0;
   std::string start_lsn, stop_lsn;
 };
 

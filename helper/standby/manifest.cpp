@@ -2,13 +2,18 @@
 // line, so the text is written in order and hashed on the way.
 #include "helper/standby/manifest.h"
 
+#include <cerrno>
 #include <ctime>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <openssl/evp.h>
 #include <sstream>
+#include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "helper/base/unique_fd.h"
+#include "protocol/crc32c.h"
 
 namespace standby_clone {
 namespace {
@@ -116,6 +121,27 @@ void Manifest::finish(const std::vector<WalRange>& ranges) {
 void Manifest::put(std::string_view text) {
   whole_.add(text);
   write_(text);
+}
+
+std::string checksum_of_file(const std::string& path, ManifestChecksums algorithm) {
+  if (algorithm == ManifestChecksums::kNone) return "";
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file) fail_on_disk("open file", path, errno);
+  bool is_crc = algorithm == ManifestChecksums::kCrc32c;
+  std::uint32_t crc = 0;
+  Sha2 digest(is_crc ? ManifestChecksums::kSha256 : algorithm);
+  std::vector<char> buffer(256 * 1024);
+  while (true) {
+    ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_on_disk("read file", path, errno);
+    if (got == 0) return is_crc ? checksum_of_crc(crc) : digest.hex();
+    std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+    if (is_crc)
+      crc = protocol::crc32c_combine(crc, protocol::crc32c(std::as_bytes(std::span(bytes))), bytes.size());
+    else
+      digest.add(bytes);
+  }
 }
 
 std::string checksum_of_crc(std::uint32_t crc) {

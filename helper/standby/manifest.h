@@ -54,6 +54,9 @@ class Manifest {
   bool has_files_ = false;
 };
 
+// Of a file on disk, in hex; empty for kNone.
+std::string checksum_of_file(const std::string& path, ManifestChecksums algorithm);
+
 // CRC32C as the manifest spells it: the four bytes from the lowest on.
 std::string checksum_of_crc(std::uint32_t crc);
 

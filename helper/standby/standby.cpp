@@ -33,6 +33,7 @@ void write_settings(const Target& target, const FileList& list, const StandbyFil
 
 void write_manifest(const Target& target, const FileList& list, const StandbyFiles& files) {
   const std::string fresh = std::string(kManifest) + ".new";
+  target.remove_file(fresh);
   auto output = target.create_file(fresh, 0);
   std::string gathered;
   std::uint64_t written = 0;
@@ -58,6 +59,9 @@ void write_manifest(const Target& target, const FileList& list, const StandbyFil
     manifest.add_file(list.path(file), file.size, file.modified,
                       is_sha ? files.sha2_of(index) : checksum_of_crc(file.crc));
   }
+  for (const auto& kept : files.kept)
+    manifest.add_file(kept.path, kept.size, kept.modified,
+                      checksum_of_file(target.absolute(kept.path), files.manifest_checksums));
   manifest.add_file(kControlFile, files.control_file.size(), now,
                     checksum_of(files.control_file, files.manifest_checksums));
   manifest.finish(files.wal);
@@ -82,6 +86,7 @@ void prepare_standby(const Target& target, const FileList& list, const StandbyFi
 }
 
 void commit_standby(Target& target) {
+  target.begin_commit();
   target.rename_file(kControlFileWaiting, kControlFile);
   target.sync_directory("global");
   target.commit();

@@ -9,6 +9,7 @@
 #include "helper/disk/target.h"
 #include "helper/options/options.h"
 #include "helper/plan/file_list.h"
+#include "helper/plan/leftovers.h"
 #include "helper/standby/manifest.h"
 
 namespace standby_clone {
@@ -23,6 +24,7 @@ struct StandbyFiles {
   bool write_manifest = true;
   ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
   std::vector<WalRange> wal;
+  std::vector<KeptFile> kept;  // files of others that stay in the directory
   // SHA-2 of a file of the list, by its index; called for SHA manifests only.
   std::function<std::string(std::uint32_t)> sha2_of;
 };

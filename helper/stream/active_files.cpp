@@ -2,12 +2,8 @@
 #include "helper/stream/active_files.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "protocol/crc32c.h"
-#include "helper/base/failure.h"
 #include "helper/standby/manifest.h"
 
 namespace standby_clone {
@@ -18,27 +14,41 @@ std::size_t chunk_count_of(std::uint64_t size) {
   return std::max<std::size_t>(chunks, 1);
 }
 
-std::string sha2_of(const std::string& path, ManifestChecksums algorithm) {
-  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!file) fail_on_disk("open file", path, errno);
-  Sha2 digest(algorithm);
-  std::vector<char> buffer(256 * 1024);
-  while (true) {
-    ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_on_disk("read file", path, errno);
-    if (got == 0) return digest.hex();
-    digest.add({buffer.data(), static_cast<std::size_t>(got)});
-  }
-}
-
 }  // namespace
 
 ActiveFiles::ActiveFiles(FileList& list, const Target& target, ManifestChecksums checksums,
-                         CopyCounters& counters)
-    : list_(list), target_(target), checksums_(checksums), counters_(counters) {
+                         CopyCounters& counters, Recorder* recorder)
+    : list_(list),
+      target_(target),
+      checksums_(checksums),
+      counters_(counters),
+      recorder_(recorder) {
   if (checksums_ != ManifestChecksums::kNone && checksums_ != ManifestChecksums::kCrc32c)
     sha2_.resize(list.files.size());
+}
+
+void ActiveFiles::adopt(std::uint32_t file, const KnownFile& known) {
+  std::uint64_t bytes = 0;
+  if (known.is_complete) {
+    File& entry = list_.files[file];
+    entry.size = known.size;
+    entry.crc = known.crc;
+    bytes = known.size;
+    ++counters_.files_done;
+  } else {
+    auto active = find(file);
+    for (const auto& chunk : known.chunks) {
+      active->results.push_back({chunk.offset, chunk.length, chunk.crc});
+      bytes += chunk.length;
+    }
+    // It died between the last chunk and the record of the whole.
+    if (active->results.size() == active->chunk_count) {
+      finish(file, *active);
+      active_.erase(file);
+    }
+  }
+  counters_.bytes_done += bytes;
+  counters_.bytes_kept += bytes;
 }
 
 std::shared_ptr<ActiveFiles::Active> ActiveFiles::find(std::uint32_t file) {
@@ -66,12 +76,27 @@ void ActiveFiles::write(std::uint32_t file, std::uint64_t offset,
   output_of(*active, file).write(offset, bytes);
 }
 
+bool ActiveFiles::holds_zeros(std::uint32_t file) {
+  if (!target_.is_used()) return true;
+  auto active = find(file);
+  return output_of(*active, file).is_new();
+}
+
+std::optional<LocalFile> ActiveFiles::open_local(std::uint32_t file) const {
+  return target_.open_local(std::string(list_.path(list_.files[file])));
+}
+
 void ActiveFiles::chunk_done(std::uint32_t file, const ChunkResult& result) {
   auto active = find(file);
   {
     std::lock_guard lock(active->mutex);
     active->results.push_back(result);
-    if (active->results.size() < active->chunk_count) return;
+    if (active->results.size() < active->chunk_count) {
+      if (recorder_ != nullptr && !result.is_gone && !result.is_bad)
+        recorder_->chunk_written(file, list_.path(list_.files[file]),
+                                 {result.offset, result.length, result.crc});
+      return;
+    }
   }
   finish(file, *active);
   std::lock_guard lock(mutex_);
@@ -83,30 +108,48 @@ void ActiveFiles::finish(std::uint32_t file, Active& active) {
   auto& results = active.results;
   std::string path(list_.path(entry));
   counters_.files_done.fetch_add(1, std::memory_order_relaxed);
-  // Dropped while it was read: what came of it is of no use, replay drops it again
-  // (trap 17).
+  // Dropped while it was read: what came of it is of no use, replay drops it again (trap 17).
+  // What was here before must go too: its number may come again (trap 83).
   if (std::any_of(results.begin(), results.end(), [](auto& chunk) { return chunk.is_gone; })) {
     entry.is_gone = true;
-    if (active.output) target_.remove_file(path);
+    if (active.output || target_.is_used()) target_.remove_file(path);
+    if (recorder_ != nullptr) recorder_->file_removed(file, path);
     return;
   }
+  bool is_bad = std::any_of(results.begin(), results.end(), [](auto& chunk) { return chunk.is_bad; });
+  std::uint32_t last_length = results.back().length;
   std::sort(results.begin(), results.end(),
             [](auto& left, auto& right) { return left.offset < right.offset; });
-  // Where a file was cut short and grew again between two chunks, zeros stand between
-  // them; replay fills what matters (trap 19).
+  put_together(entry, output_of(active, file), results);
+  active.output.reset();
+  if (!sha2_.empty()) sha2_[file] = checksum_of_file(target_.absolute(path), checksums_);
+  if (recorder_ != nullptr && !is_bad)
+    recorder_->file_written(file, path, entry.size, entry.crc, last_length);
+}
+
+// Where a file was cut short and grew again between two chunks, zeros stand between them;
+// replay fills what matters (trap 19).
+void ActiveFiles::put_together(File& entry, OutputFile& output,
+                               const std::vector<ChunkResult>& results) {
   std::uint64_t length = 0;
   std::uint32_t crc = 0;
   for (const auto& chunk : results) {
     if (chunk.length == 0) continue;
+    if (!output.is_new()) output.write_zeros(length, chunk.offset - length);
     crc = protocol::crc32c_add_zeros(crc, chunk.offset - length);
     crc = protocol::crc32c_combine(crc, chunk.crc, chunk.length);
     length = chunk.offset + chunk.length;
   }
-  output_of(active, file).finish(length, entry.mode & target_.file_mode());
-  active.output.reset();
+  output.finish(length, entry.mode & target_.file_mode());
   entry.size = length;
   entry.crc = crc;
-  if (!sha2_.empty()) sha2_[file] = sha2_of(target_.path() + "/" + path, checksums_);
+}
+
+// Of a file that an earlier run has completed it is computed when it is asked for.
+std::string ActiveFiles::sha2(std::uint32_t file) const {
+  const std::string& known = sha2_.at(file);
+  if (!known.empty() || list_.files[file].is_gone) return known;
+  return checksum_of_file(target_.absolute(std::string(list_.path(list_.files[file]))), checksums_);
 }
 
 }  // namespace standby_clone

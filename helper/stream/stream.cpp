@@ -14,12 +14,28 @@ namespace {
 
 using protocol::Coding;
 using protocol::Data;
+using protocol::Digest;
+using protocol::PageDigest;
 using protocol::RangeEnd;
 using protocol::RangeStatus;
+
+// Of a chunk that differs in so much of it, the whole is read: fewer requests.
+constexpr std::uint32_t kWholeFrom = protocol::kChunkSize / 4 * 3;
+
+// So many pieces are compared ahead: enough that neither side waits for the other.
+constexpr std::size_t kComparesOutstandingMax = 3;
+
+// Bytes of a request beside path and hashes: numbers, and the header of its message.
+constexpr std::uint32_t kRequestOverhead = 24;
 
 [[noreturn]] void distrust(const std::string& why) {
   fail(Kind::kCorrupted, "the donor's answer cannot be trusted: " + why,
        "Check the network between the hosts, and that both run the same pg_standby_clone.");
+}
+
+bool is_gone_by(RangeStatus status) {
+  if (status != RangeStatus::kRead && status != RangeStatus::kGone) distrust("an end that does not fit its data");
+  return status == RangeStatus::kGone;
 }
 
 template <class Frame>
@@ -38,6 +54,7 @@ Stream::Stream(std::unique_ptr<Connection> connection, CopyJob& job)
       expanded_(protocol::kFramePlainMax),
       zstd_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
   if (!zstd_) throw std::bad_alloc();
+  if (job_.compares) local_bytes_.emplace(protocol::kChunkSize);
 }
 
 Stream::~Stream() = default;
@@ -64,31 +81,93 @@ bool Stream::ask_for_more() {
   bool asked = false;
   while (plain_outstanding_ < protocol::kOutstandingPlainMax &&
          requests_outstanding_ < protocol::kOutstandingRequestMax) {
-    if (!has_piece_) {
-      auto next = job_.plan.next();
-      if (!next) return asked;
-      piece_ = *next;
-      has_piece_ = true;
-    }
-    Pending pending;
-    pending.tag = next_tag_++;
-    pending.file = piece_.file;
-    pending.offset = piece_.offset;
-    pending.length =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(piece_.length, protocol::kChunkSize));
-    std::string_view path = job_.list.path(job_.list.files[piece_.file]);
-    pending.request_size = static_cast<std::uint32_t>(path.size()) + 32;
-    connection_->send_request(
-        protocol::Read{pending.tag, pending.offset, pending.length, path});
-    plain_outstanding_ += pending.length;
-    requests_outstanding_ += pending.request_size;
-    pending_.push_back(pending);
-    piece_.offset += pending.length;
-    piece_.length -= pending.length;
-    has_piece_ = piece_.length > 0;
+    if (asks_.empty() && !take_piece()) return asked;
+    send(std::move(asks_.front()));
+    asks_.pop_front();
     asked = true;
   }
   return asked;
+}
+
+// Makes requests of the next piece. False if there is none, or none now.
+bool Stream::take_piece() {
+  if (compares_outstanding_ >= kComparesOutstandingMax) return false;
+  auto piece = job_.plan.next();
+  if (!piece) return false;
+  if (job_.compares)
+    ask_to_compare(*piece);
+  else
+    ask_to_read(*piece);
+  return true;
+}
+
+void Stream::ask_to_read(const Piece& piece) {
+  std::uint64_t at = 0;
+  do {
+    Ask ask;
+    ask.file = piece.file;
+    ask.offset = piece.offset + at;
+    ask.length = std::min<std::uint64_t>(piece.length - at, protocol::kChunkSize);
+    asks_.push_back(std::move(ask));
+    at += protocol::kChunkSize;
+  } while (at < piece.length);
+}
+
+// What is here of the piece in whole chunks is compared; where a relation ends within a chunk,
+// its pages are; the rest is read. Other files are read whole or not at all.
+void Stream::ask_to_compare(const Piece& piece) {
+  auto local = job_.files.open_local(piece.file);
+  if (!local || piece.length == 0) return ask_to_read(piece);
+  Ask ask;
+  ask.kind = AskKind::kCompare;
+  ask.file = piece.file;
+  ask.offset = piece.offset;
+  ask.chunks = hash_chunks(*local, piece, job_.hash_seed, {local_bytes_->data(), protocol::kChunkSize});
+  for (const auto& chunk : ask.chunks) ask.length += chunk.length;
+  Piece rest{piece.file, piece.offset + ask.length, piece.length - ask.length};
+  bool is_relation = file_of(piece.file).is_relation;
+  if (rest.length > 0 && !is_relation) return ask_to_read(piece);
+  if (!ask.chunks.empty()) asks_.push_back(std::move(ask));
+  if (rest.length > 0 && local->size() > rest.offset) {
+    Ask pages;
+    pages.kind = AskKind::kPageHashes;
+    pages.file = rest.file;
+    pages.offset = rest.offset;
+    pages.length = std::min<std::uint64_t>(rest.length, protocol::kChunkSize);
+    rest.offset += pages.length;
+    rest.length -= pages.length;
+    asks_.push_back(std::move(pages));
+  }
+  if (rest.length > 0) ask_to_read(rest);
+}
+
+void Stream::send(Ask ask) {
+  std::string_view path = path_of(ask.file);
+  auto length = static_cast<std::uint32_t>(ask.length);
+  ask.tag = next_tag_++;
+  ask.request_size = static_cast<std::uint32_t>(path.size()) + kRequestOverhead;
+  switch (ask.kind) {
+    case AskKind::kRead:
+      connection_->send_request(protocol::Read{ask.tag, ask.offset, length, path});
+      plain_outstanding_ += length;
+      break;
+    case AskKind::kCompare: {
+      std::vector<std::byte> hashes;
+      for (const auto& chunk : ask.chunks)
+        hashes.insert(hashes.end(), chunk.hash.begin(), chunk.hash.end());
+      connection_->send_request(
+          protocol::Compare{ask.tag, ask.offset, ask.length, path, protocol::Bytes(hashes)});
+      ask.request_size += static_cast<std::uint32_t>(hashes.size());
+      ++compares_outstanding_;
+      break;
+    }
+    case AskKind::kPageHashes:
+      connection_->send_request(protocol::PageHashes{ask.tag, ask.offset, length, path});
+      break;
+  }
+  requests_outstanding_ += ask.request_size;
+  job_.counters.bytes_wire += ask.request_size;
+  pending_.push_back(std::move(ask));
 }
 
 void Stream::handle(const Message& message) {
@@ -96,13 +175,18 @@ void Stream::handle(const Message& message) {
   switch (protocol::kind_of<protocol::FrameKind>(message.bytes())) {
     case protocol::FrameKind::kData: return take_data(decode_or_distrust<Data>(message));
     case protocol::FrameKind::kRangeEnd: return take_end(decode_or_distrust<RangeEnd>(message));
+    case protocol::FrameKind::kDigest: return take_digest(decode_or_distrust<Digest>(message));
+    case protocol::FrameKind::kPageDigest:
+      return take_page_digest(decode_or_distrust<PageDigest>(message));
     default: distrust("a frame of unknown kind");
   }
 }
 
 void Stream::take_data(const Data& data) {
-  if (pending_.empty() || data.tag != pending_.front().tag) distrust("data nobody asked for");
-  const Pending& asked = pending_.front();
+  if (pending_.empty() || data.tag != pending_.front().tag ||
+      pending_.front().kind != AskKind::kRead)
+    distrust("data nobody asked for");
+  const Ask& asked = pending_.front();
   if (data.offset != asked.offset + chunk_.received || data.plain_size == 0 ||
       data.plain_size > protocol::kFramePlainMax ||
       data.plain_size > asked.length - chunk_.received)
@@ -130,7 +214,7 @@ void Stream::take_data(const Data& data) {
   if (crc != data.crc)
     fail(Kind::kCorrupted,
          fmt::format("data of file \"{}\" at offset {} was altered on its way",
-                     job_.list.path(job_.list.files[asked.file]), data.offset),
+                     path_of(asked.file), data.offset),
          "Check the network between the hosts; then run the clone again.");
   chunk_.crc = protocol::crc32c_combine(chunk_.crc, crc, data.plain_size);
   chunk_.received += data.plain_size;
@@ -144,23 +228,143 @@ std::uint32_t Stream::expand(const Data& data, std::byte* to) {
   return protocol::crc32c({to, data.plain_size});
 }
 
-void Stream::take_end(const RangeEnd& end) {
-  if (pending_.empty() || end.tag != pending_.front().tag) distrust("an end nobody asked for");
-  Pending asked = pending_.front();
+// The request whose answer has come to its end.
+Stream::Ask Stream::take_pending(AskKind kind, std::uint32_t tag) {
+  if (pending_.empty() || tag != pending_.front().tag || kind != pending_.front().kind)
+    distrust("an end nobody asked for");
+  Ask asked = std::move(pending_.front());
   pending_.pop_front();
-  bool is_gone = end.status == RangeStatus::kGone;
-  if ((end.status != RangeStatus::kRead && !is_gone) || end.length != chunk_.received)
-    distrust("an end that does not fit its data");
-  plain_outstanding_ -= asked.length;
   requests_outstanding_ -= asked.request_size;
-  // New files read as zeros where nothing was written: a chunk of zeros stays a hole.
-  if (chunk_.has_content)
+  return asked;
+}
+
+void Stream::take_end(const RangeEnd& end) {
+  Ask asked = take_pending(AskKind::kRead, end.tag);
+  bool is_gone = is_gone_by(end.status);
+  bool is_bad = end.checksum_failures > 0;
+  if (end.length != chunk_.received) distrust("an end that does not fit its data");
+  plain_outstanding_ -= static_cast<std::uint32_t>(asked.length);
+  // New files read as zeros where nothing was written: a chunk of zeros stays a hole. Pages
+  // whose checksum is wrong are not written: a later run would find them equal, and not
+  // look at them again.
+  bool has_to_write = chunk_.has_content || (chunk_.received > 0 && !job_.files.holds_zeros(asked.file));
+  if (has_to_write && !is_bad)
     job_.files.write(asked.file, asked.offset, {chunk_bytes_.data(), chunk_.received});
-  if (end.checksum_failures > 0)
-    job_.report_bad_pages(std::string(job_.list.path(job_.list.files[asked.file])),
-                          end.checksum_failures, end.first_bad_block);
-  job_.files.chunk_done(asked.file, {asked.offset, chunk_.received, chunk_.crc, is_gone});
+  if (is_bad)
+    job_.report_bad_pages(std::string(path_of(asked.file)), end.checksum_failures,
+                          end.first_bad_block);
+  if (asked.patch) {
+    Patch& patch = *asked.patch;
+    patch.is_gone = patch.is_gone || is_gone;
+    patch.is_bad = patch.is_bad || is_bad;
+    patch.read_bytes += chunk_.received;
+    patch.reads.push_back({asked.offset - patch.offset, chunk_.received, chunk_.crc});
+    // Cut short since its pages were hashed.
+    if (chunk_.received < asked.length)
+      patch.length = std::min(
+          patch.length, static_cast<std::uint32_t>(asked.offset - patch.offset) + chunk_.received);
+    if (--patch.reads_left == 0) patch_done(asked.file, patch);
+  } else {
+    job_.files.chunk_done(asked.file, {asked.offset, chunk_.received, chunk_.crc, is_gone, is_bad});
+  }
   chunk_ = {};
+}
+
+// Of a chunk of which pages came: its CRC is that of what is on disk now.
+void Stream::patch_done(std::uint32_t file, const Patch& patch) {
+  if (patch.is_gone || patch.is_bad)
+    return job_.files.chunk_done(file, {patch.offset, 0, 0, patch.is_gone, patch.is_bad});
+  auto bytes = read_local(file, patch.offset, patch.length);
+  if (bytes.size() < patch.length)
+    fail(Kind::kInternal, fmt::format("file \"{}\" is shorter than it was a moment ago", path_of(file)));
+  // The CRC of the whole says what is here; that it is what was sent, those of the parts.
+  for (const auto& read : patch.reads) {
+    if (read.offset + read.length > bytes.size()) continue;  // it was cut shorter meanwhile
+    if (protocol::crc32c(bytes.subspan(read.offset, read.length)) != read.crc)
+      fail(Kind::kDisk,
+           fmt::format("what was written to file \"{}\" at offset {} reads otherwise",
+                       path_of(file), patch.offset + read.offset),
+           "Look into the system's log for trouble with that disk.");
+  }
+  std::uint64_t kept = patch.length - std::min(patch.length, patch.read_bytes);
+  job_.counters.bytes_done += kept;
+  job_.counters.bytes_kept += kept;
+  job_.files.chunk_done(file, {patch.offset, patch.length, protocol::crc32c(bytes)});
+}
+
+// A chunk that is the donor's already.
+void Stream::keep(std::uint32_t file, const ChunkResult& result) {
+  job_.counters.bytes_done += result.length;
+  job_.counters.bytes_kept += result.length;
+  job_.files.chunk_done(file, result);
+}
+
+std::span<const std::byte> Stream::read_local(std::uint32_t file, std::uint64_t offset,
+                                              std::uint32_t length) {
+  auto local = job_.files.open_local(file);
+  if (!local) return {};
+  std::size_t got = local->read(offset, {local_bytes_->data(), length});
+  return {local_bytes_->data(), got};
+}
+
+void Stream::take_digest(const Digest& digest) {
+  Ask asked = take_pending(AskKind::kCompare, digest.tag);
+  --compares_outstanding_;
+  std::size_t count = asked.chunks.size();
+  bool is_gone = is_gone_by(digest.status);
+  if (!is_gone && digest.differs.size() != (count + 7) / 8)
+    distrust("a comparison of other chunks than were asked for");
+  auto differs = [&](std::size_t index) {
+    return is_gone || (digest.differs[index / 8] >> (index % 8) & std::byte{1}) != std::byte{0};
+  };
+  bool is_relation = file_of(asked.file).is_relation;
+  bool is_same = true;
+  for (std::size_t index = 0; index < count; ++index) is_same = is_same && !differs(index);
+  // Read through one open, or it could be half of one content and half of another.
+  if (!is_relation && !is_same && !is_gone) return ask_to_read({asked.file, asked.offset, asked.length});
+  for (std::size_t index = 0; index < count; ++index) {
+    const LocalChunk& chunk = asked.chunks[index];
+    if (is_gone) {
+      job_.files.chunk_done(asked.file, {chunk.offset, 0, 0, true});
+    } else if (!differs(index)) {
+      keep(asked.file, {chunk.offset, chunk.length, chunk.crc});
+    } else {
+      Ask next;
+      next.kind = chunk.is_zero ? AskKind::kRead : AskKind::kPageHashes;
+      next.file = asked.file;
+      next.offset = chunk.offset;
+      next.length = chunk.length;
+      asks_.push_back(std::move(next));
+    }
+  }
+}
+
+void Stream::take_page_digest(const PageDigest& digest) {
+  Ask asked = take_pending(AskKind::kPageHashes, digest.tag);
+  if (is_gone_by(digest.status))
+    return job_.files.chunk_done(asked.file, {asked.offset, 0, 0, true});
+  if (digest.length > asked.length || !is_whole_digest(digest))
+    distrust("hashes of other pages than were asked for");
+  auto local = read_local(asked.file, asked.offset, digest.length);
+  auto ranges = different_pages(local, digest.length, digest.hashes, job_.hash_seed);
+  if (ranges.empty())
+    return keep(asked.file, {asked.offset, digest.length, protocol::crc32c(local)});
+  std::uint32_t different = 0;
+  for (const auto& range : ranges) different += range.length;
+  if (different >= std::min(kWholeFrom, digest.length))
+    return ask_to_read({asked.file, asked.offset, asked.length});
+  auto patch = std::make_shared<Patch>();
+  patch->offset = asked.offset;
+  patch->length = digest.length;
+  patch->reads_left = ranges.size();
+  for (const auto& range : ranges) {
+    Ask read;
+    read.file = asked.file;
+    read.offset = asked.offset + range.at;
+    read.length = range.length;
+    read.patch = patch;
+    asks_.push_back(std::move(read));
+  }
 }
 
 std::string Stream::read_small_file(const std::string& path, std::uint32_t size) {

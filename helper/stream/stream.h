@@ -7,12 +7,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "helper/connection/connection.h"
 #include "helper/disk/aligned_buffer.h"
 #include "helper/stream/active_files.h"
+#include "helper/stream/compare.h"
 
 struct ZSTD_DCtx_s;
 
@@ -30,6 +32,9 @@ struct CopyJob {
       report_bad_pages;
   // While it is set nothing more is asked for.
   const std::atomic<bool>* is_paused = nullptr;
+  // Files that are here are compared, with this seed, and not just read.
+  bool compares = false;
+  std::uint64_t hash_seed = 0;
 };
 
 class Stream {
@@ -48,12 +53,25 @@ class Stream {
   void close();
 
  private:
-  // A request on its way; answers come in the order of the requests.
-  struct Pending {
-    std::uint32_t tag = 0;
+  // A chunk of which only pages are read. Kept by the requests for them.
+  struct Patch {
+    std::uint64_t offset = 0;
+    std::uint32_t length = 0;      // of the chunk, as the donor has it
+    std::uint32_t read_bytes = 0;
+    std::vector<ChunkResult> reads;  // with the CRC that came over the wire
+    std::size_t reads_left = 0;
+    bool is_gone = false, is_bad = false;
+  };
+  enum class AskKind { kRead, kCompare, kPageHashes };
+  // A request, to be sent or on its way; answers come in the order of the requests.
+  struct Ask {
+    AskKind kind = AskKind::kRead;
     std::uint32_t file = 0;
     std::uint64_t offset = 0;
-    std::uint32_t length = 0;
+    std::uint64_t length = 0;
+    std::vector<LocalChunk> chunks;  // kCompare: what is here
+    std::shared_ptr<Patch> patch;    // kRead: a part of this
+    std::uint32_t tag = 0;
     std::uint32_t request_size = 0;
   };
   // The chunk being received.
@@ -64,20 +82,34 @@ class Stream {
   };
 
   bool ask_for_more();
+  bool take_piece();
+  void ask_to_read(const Piece& piece);
+  void ask_to_compare(const Piece& piece);
+  void send(Ask ask);
   void handle(const Message& message);
   void take_data(const protocol::Data& data);
-  void take_end(const protocol::RangeEnd& end);
   std::uint32_t expand(const protocol::Data& data, std::byte* to);
+  void take_end(const protocol::RangeEnd& end);
+  void take_digest(const protocol::Digest& digest);
+  void take_page_digest(const protocol::PageDigest& digest);
+  Ask take_pending(AskKind kind, std::uint32_t tag);
+  void patch_done(std::uint32_t file, const Patch& patch);
+  void keep(std::uint32_t file, const ChunkResult& result);
+  std::span<const std::byte> read_local(std::uint32_t file, std::uint64_t offset,
+                                        std::uint32_t length);
+  const File& file_of(std::uint32_t file) const { return job_.list.files[file]; }
+  std::string_view path_of(std::uint32_t file) const { return job_.list.path(file_of(file)); }
 
   std::unique_ptr<Connection> connection_;
   CopyJob& job_;
   AlignedBuffer chunk_bytes_;
   AlignedBuffer expanded_;
+  std::optional<AlignedBuffer> local_bytes_;  // what is here; chunk_bytes_ holds what comes
   std::unique_ptr<ZSTD_DCtx_s, std::size_t (*)(ZSTD_DCtx_s*)> zstd_;
-  std::deque<Pending> pending_;
+  std::deque<Ask> asks_;     // to be sent, before anything else is taken from the plan
+  std::deque<Ask> pending_;  // on their way
   Chunk chunk_;
-  Piece piece_;                   // what is left of it is asked for next
-  bool has_piece_ = false;
+  std::size_t compares_outstanding_ = 0;
   std::uint32_t next_tag_ = 1;
   std::uint32_t plain_outstanding_ = 0;
   std::uint32_t requests_outstanding_ = 0;

@@ -48,7 +48,8 @@ ok(!-e $standby->data_dir . '/tablespace_map', 'mapped: no tablespace_map');
 prove_standby($primary, $standby, 'mapped');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM in_here'), '5000', 'the one in place works');
 
-# What a failed run has made it takes away again; a directory that was there stays.
+# What a failed run has made is kept, and named: a tablespace that was made, and one in a directory
+# that was there.
 my $cancelled = new_place('cancelled');
 my ($made, $kept) = (scratch('parent') . '/made', scratch('kept'));
 my $run = start_clone($primary, $cancelled, '-N', '--name', 'other', '-r', '1M', '-T', "$far=$made",
@@ -57,8 +58,8 @@ wait_for_copying($primary, $run);
 ok(-d $made, 'cancelled: the tablespace is being made');
 $run->signal('TERM');
 exit_is($run, 'cancelled', 'cancelled');
-ok(!-e $made, 'cancelled: a directory that was made is gone');
-ok(-d $kept && !glob("$kept/*"), 'cancelled: one that was there is empty again');
+like($run->err, qr/remove these directories:.*\Q$made\E/s, 'cancelled: a directory that was made is named');
+like($run->err, qr/remove these directories:.*\Q$kept\E/s, 'cancelled: so is one that was there');
 is_clean_on($primary, 'cancelled', 'clone');
 
 done_testing();

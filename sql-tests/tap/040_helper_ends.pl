@@ -1,5 +1,6 @@
 # The helper ends in mid-copy: by signal, at each of which the clone ends with it; without a word
-# (SIGKILL), after which the lease does. Nothing startable is left, and the next run clears up.
+# (SIGKILL), after which the lease does. Nothing startable is left; what was copied is kept, and the
+# next run goes on with it.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -21,22 +22,25 @@ for my $signal (qw(INT TERM HUP))
 	$run->signal($signal);
 	exit_is($run, 'cancelled', "SIG$signal");
 	cmp_ok(time() - $before, '<', 3, "SIG$signal: at once");
-	like($run->err, qr/error: stopped.*\n.*removed/s, "SIG$signal: says what happened to the directory");
-	ok(!-e $directory, "SIG$signal: the directory it made is gone");
+	like($run->err, qr/error: stopped.*\n.*is kept, and no server can be started there: run the same command again.*or remove that directory/s,
+		"SIG$signal: says what is kept, how to go on and how to be rid of it");
+	ok(-e "$directory/pg_standby_clone.journal", "SIG$signal: the directory is kept");
+	ok(!-e "$directory/postmaster.pid", "SIG$signal: unlocked");
+	is_not_startable($directory, "SIG$signal");
 	is_clean_on($primary, "SIG$signal");
 	is($primary->safe_psql('postgres', 'SELECT state, error FROM clone_status() LIMIT 1'),
 		'cancelled|stopped', "SIG$signal: the donor knows");
 }
 
-# Files of others in a directory that was there and empty before: it stays, emptied.
-mkdir $directory, 0700;
-my $run = start_clone($primary, $place, '-N', '-r', '2M');
-wait_for_copying($primary, $run);
+# Ended before anything came, there is nothing to keep.
+my $early = new_place('early');
+my $run = start_clone($primary, $early, '--name', 'early', '-r', '32k', '-N');
+wait_until('the clone is known', sub { phase_of($primary) ne '' });
 $run->signal('TERM');
-exit_is($run, 'cancelled', 'a directory that was there');
-ok(-d $directory && !glob("$directory/*"), 'a directory that was there: stays, and is empty');
+$run->finish;
+unlike($run->err, qr/could not/, 'ended early: in order');
 
-# A second signal does not wait for anything; what is left is cleared by the next run.
+# Without a word: the journal is all that the next run has.
 $run = start_clone($primary, $place, '-N', '-r', '2M');
 wait_for_copying($primary, $run);
 $run->signal('KILL');
@@ -50,7 +54,7 @@ like($primary->safe_psql('postgres', 'SELECT state, error FROM clone_status() LI
 	qr/^failed\|the helper has been silent for longer than pg_standby_clone.reconnect_timeout/,
 	'killed: the lease has ended it');
 exit_is($run = run_clone($primary, $place, '-N'), 'completed', 'the next run');
-like($run->err, qr/removed an unfinished clone/, 'the next run says that it cleared up');
+like($run->err, qr/going on with the unfinished clone in .*is compared/, 'the next run says how it goes on');
 prove_standby($primary, $place, 'the next run');
 $place->stop;
 

@@ -38,7 +38,7 @@ ok(!-e "$small/data", 'too small: nothing is left');
 # What fits at first fills up: WAL comes while files are copied.
 SKIP:
 {
-	skip 'needs SMALL_FILE_SYSTEM, seen from here too', 5 if @inside;
+	skip 'needs SMALL_FILE_SYSTEM, seen from here too', 8 if @inside;
 	my $little = new_primary(name => 'little');
 	my $filler = "$small/filler";
 	$run = StandbyClone::Run->new('pg_standby_clone', '-D', "$small/data", '-w', '-h', $little->host, '-p',
@@ -47,10 +47,15 @@ SKIP:
 	system("dd if=/dev/zero of='$filler' bs=1M 2>/dev/null");
 	clone_fails($run, 'disk', qr/could not .*\Q$small\E.*: No space left on device/, 'filled in mid-copy');
 	is_clean_on($little, 'filled in mid-copy');
+	like($run->err, qr/is kept, .*run the same command again/, 'filled in mid-copy: says that it can go on');
+	is_not_startable("$small/data", 'filled in mid-copy');
 	unlink $filler;
-	ok(!-e "$small/data", 'filled in mid-copy: what was made is gone');
 	is($little->safe_psql('postgres', "SELECT error ~ 'No space left' FROM clone_status() LIMIT 1"), 't',
 		'filled in mid-copy: the donor knows why');
+	$run = StandbyClone::Run->new('pg_standby_clone', '-D', "$small/data", '-w', '-h', $little->host, '-p',
+		$little->port, '--name', 'clone');
+	exit_is($run, 'completed', 'with room again, the same command');
+	command_ok([ 'pg_verifybackup', "$small/data" ], 'with room again: pg_verifybackup is content');
 }
 
 done_testing();

@@ -1,0 +1,14 @@
+// takeover.h: before a used directory is changed: is it of this donor's cluster, and is it not
+// the donor itself?
+#pragma once
+
+#include "helper/clone/control.h"
+#include "helper/disk/target.h"
+
+namespace standby_clone {
+
+// Takes a kCluster target, or checks that a kResumed one is of this donor's cluster. Fails with
+// kTargetRefused, having changed nothing, if it may not be touched.
+void take_over(Target& target, Control& control, const DonorFacts& donor);
+
+}  // namespace standby_clone

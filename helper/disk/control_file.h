@@ -1,0 +1,41 @@
+// control_file.h: the few fields of pg_control that say whether two data directories are of
+// one cluster, read without the server's headers. Their places are the same in PostgreSQL 13
+// to 18; only the checksum at the end has moved.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace standby_clone {
+
+struct ControlFile {
+  std::uint64_t system_identifier = 0;
+  std::uint32_t version = 0;          // pg_control_version
+  std::uint32_t catalog_version = 0;
+  std::uint32_t state = 0;            // DBState
+  std::uint32_t max_align = 0;
+  double float_format = 0;
+  std::uint32_t block_size = 0;
+  std::uint32_t segment_blocks = 0;
+  std::uint32_t wal_block_size = 0;
+  std::uint32_t wal_segment_size = 0;
+  std::uint32_t name_size = 0;
+  std::uint32_t index_keys = 0;
+  std::uint32_t toast_chunk_size = 0;
+  std::uint32_t large_object_size = 0;
+  bool float8_by_value = false;
+  std::uint32_t checksum_version = 0;
+  bool char_is_signed = true;         // PostgreSQL 18 and later
+
+  // None if this is not the pg_control of a supported version, or its CRC is wrong. `bytes`
+  // may be longer.
+  static std::optional<ControlFile> parse(std::string_view bytes);
+};
+
+// What makes the two differ in a way that no copying of pages can mend, in words ("the WAL
+// segment size is 16777216 here and 1048576 on the donor"); empty if nothing does.
+std::string difference_of(const ControlFile& here, const ControlFile& donor);
+
+}  // namespace standby_clone

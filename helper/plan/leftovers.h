@@ -1,0 +1,30 @@
+// leftovers.h: what a used directory holds and the donor does not have. What is the server's own
+// goes; what is not is kept, reported, and put into the manifest (traps 83 and 85).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "helper/disk/target.h"
+#include "helper/plan/file_list.h"
+
+namespace standby_clone {
+
+struct KeptFile {
+  std::string path;  // relative to the data directory
+  std::uint64_t size = 0;
+  std::int64_t modified = 0;
+};
+
+struct Leftovers {
+  std::uint64_t removed = 0;               // files and directories of the server
+  std::vector<std::string> kept_entries;   // of the top level: files and directories of somebody
+  std::vector<KeptFile> kept_files;        // all files in them
+  std::vector<std::string> abandoned;      // tablespace directories that are not used any more
+};
+
+// Needs: pg_control has no name any more. Links are removed, never followed.
+Leftovers remove_leftovers(const Target& target, const FileList& list);
+
+}  // namespace standby_clone

@@ -1,0 +1,178 @@
+// durability_test.cpp: what the journal promises is on the disk, wherever in a clone the power is
+// cut: a scripted clone of a few files on a disk that loses all that was not synced, cut before
+// each of its syncs in turn.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "helper/base/failure.h"
+#include "helper/disk/aligned_buffer.h"
+#include "helper/disk/faulty_disk.h"
+#include "helper/disk/recorder.h"
+#include "helper/disk/scratch_directory.h"
+#include "helper/stream/active_files.h"
+#include "protocol/crc32c.h"
+
+namespace standby_clone {
+namespace {
+
+constexpr std::uint64_t kChunk = protocol::kChunkSize;
+
+const std::string& content_for(const std::string& path, std::size_t size) {
+  static std::map<std::string, std::string> known;
+  if (known.contains(path)) return known.at(path);
+  std::mt19937_64 random(std::hash<std::string>()(path));
+  std::string content(size, '\0');
+  for (auto& letter : content) letter = static_cast<char>(random() | 1);
+  return known[path] = content;
+}
+
+std::uint32_t crc_of(std::string_view content) {
+  return protocol::crc32c(std::as_bytes(std::span(content)));
+}
+
+struct PowerCut {};
+
+// A few files with directories on the way; two runs of it: some of the files are there before.
+struct Script {
+  std::vector<std::pair<std::string, std::size_t>> files = {
+      {"PG_VERSION", 3},           {"base/1/1259", 3 * kChunk + 8192}, {"base/1/1260", 8192},
+      {"base/5/16384", 2 * kChunk}, {"base/5/empty", 0},               {"global/1262", 8192}};
+  std::vector<std::string> directories = {"base", "base/1", "base/5", "global"};
+};
+
+// The clone, until it is done or the power is cut.
+void clone(const Script& script, const std::string& data, FaultyDisk& disk) {
+  Target target(TargetOptions{data, {}, "", true, false, &disk});
+  target.begin_session(SessionRecord{});
+  for (const auto& directory : script.directories) target.make_directory(directory);
+  FileList list;
+  std::vector<std::byte> bytes(100 * script.files.size());
+  protocol::Writer writer(bytes);
+  for (const auto& [path, size] : script.files) {
+    protocol::Entry entry;
+    entry.kind = protocol::EntryKind::kRelationFile;
+    entry.mode = 0600;
+    entry.size = size;
+    entry.path = path;
+    protocol::Entry::fields(writer, entry);
+  }
+  list.add_batch({protocol::Bytes(bytes).first(writer.size())});
+  std::exception_ptr failure;
+  Recorder recorder(target, [&] { failure = std::current_exception(); }, {kChunk, 1000000});
+  CopyCounters counters;
+  ActiveFiles files(list, target, ManifestChecksums::kCrc32c, counters, &recorder);
+  for (std::uint32_t file = 0; file < list.files.size(); ++file) {
+    const auto& [path, size] = script.files[file];
+    const std::string& content = content_for(path, size);
+    std::uint64_t at = 0;
+    do {
+      auto part = std::string_view(content).substr(at, kChunk);
+      AlignedBuffer buffer(kChunk);
+      std::memcpy(buffer.data(), part.data(), part.size());
+      if (!part.empty()) files.write(file, at, {buffer.data(), part.size()});
+      files.chunk_done(file, {at, static_cast<std::uint32_t>(part.size()), crc_of(part)});
+      recorder.flush();
+      if (failure) std::rethrow_exception(failure);
+      at += kChunk;
+    } while (at < size);
+  }
+  target.sync_all();
+}
+
+// Every promise of the journal against what is there. Returns how many there were.
+int check_promises(const Script& script, const std::string& data, const std::string& journal_bytes,
+                   const std::string& what) {
+  Journal journal = Journal::parse(journal_bytes, what);
+  int promises = 0;
+  for (const auto& [path, known] : journal.files) {
+    std::string found = content_of(data + "/" + path);
+    std::size_t size = 0;
+    for (const auto& [name, its_size] : script.files)
+      if (name == path) size = its_size;
+    if (known.is_complete) {
+      ++promises;
+      EXPECT_TRUE(std::filesystem::exists(data + "/" + path)) << what << path;
+      EXPECT_EQ(found.size(), known.size) << what << path;
+      EXPECT_EQ(known.size, size) << what << path;
+      EXPECT_EQ(crc_of(found), known.crc) << what << path;
+    }
+    for (const auto& chunk : known.chunks) {
+      ++promises;
+      EXPECT_GE(found.size(), chunk.offset + chunk.length) << what << path;
+      if (found.size() < chunk.offset + chunk.length) continue;
+      EXPECT_EQ(crc_of(std::string_view(found).substr(chunk.offset, chunk.length)), chunk.crc)
+          << what << path << " at " << chunk.offset;
+    }
+  }
+  return promises;
+}
+
+class PowerIsCut : public testing::TestWithParam<bool> {};
+
+TEST_P(PowerIsCut, and_the_journal_promises_only_what_is_there) {
+  Script script;
+  int cut = 0, most_promises = 0;
+  for (bool was_cut = true; was_cut; ++cut) {
+    // What is written is read back many times; no sync of it is a real one.
+    ScratchDirectory scratch(std::filesystem::exists("/dev/shm") ? "/dev/shm" : "");
+    std::string data = scratch / "disk/data";
+    std::filesystem::create_directories(data);
+    FaultyDisk disk(scratch / "disk");
+    disk.has_file_systems = GetParam();
+    disk.before_sync = [&](int number) {
+      if (number >= cut) throw PowerCut{};
+    };
+    was_cut = false;
+    try {
+      clone(script, data, disk);
+    } catch (const PowerCut&) {
+      was_cut = true;
+    }
+    disk.restore(scratch / "after");
+    std::string after = scratch / "after/data";
+    std::string what = "cut before sync " + std::to_string(cut) + ": ";
+    if (!std::filesystem::exists(after + "/" + kJournalName)) {
+      EXPECT_EQ(most_promises, 0) << what << "the journal is gone";
+      continue;
+    }
+    int promises = check_promises(script, after, content_of(after + "/" + kJournalName), what);
+    EXPECT_GE(promises, most_promises > 0 ? 1 : 0) << what;
+    most_promises = std::max(most_promises, promises);
+    // Bytes may reach a disk without a sync too: those of the journal alone, by bad luck.
+    if (std::filesystem::exists(data + "/" + kJournalName))
+      check_promises(script, after, content_of(data + "/" + kJournalName), what + "(lucky journal) ");
+  }
+  EXPECT_GT(cut, 15) << "there was little to cut";
+  EXPECT_GE(most_promises, 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Systems, PowerIsCut, testing::Bool());
+
+// The one thing a disk of this kind must be able to do: lose.
+TEST(FaultyDisk, loses_what_was_not_synced) {
+  ScratchDirectory scratch;
+  std::filesystem::create_directories(scratch / "disk/a");
+  FaultyDisk disk(scratch / "disk");
+  put_file(scratch / "disk/a/unsynced", "x");
+  put_file(scratch / "disk/a/named", "x");
+  put_file(scratch / "disk/a/whole", "whole");
+  UniqueFd file(open((scratch / "disk/a/whole").c_str(), O_RDONLY));
+  disk.sync_file(file.get(), "");
+  std::filesystem::remove(scratch / "disk/a/unsynced");
+  disk.sync_directory(scratch / "disk/a");
+  put_file(scratch / "disk/a/later", "x");
+  put_file(scratch / "disk/a/whole", "changed");
+  disk.restore(scratch / "after");
+  EXPECT_EQ(names_in(scratch / "after/a"), (std::vector<std::string>{"named", "whole"}));
+  EXPECT_EQ(content_of(scratch / "after/a/named"), "");
+  EXPECT_EQ(content_of(scratch / "after/a/whole"), "whole");
+}
+
+}  // namespace
+}  // namespace standby_clone

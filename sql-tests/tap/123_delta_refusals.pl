@@ -22,7 +22,7 @@ sub refused
 	my $run = run_clone($primary, $directory, '--delta', '-N', @options);
 	clone_fails($run, 'target', $like, $what);
 	is(listing($directory), $before, "$what: nothing was changed");
-	is_clean_on($primary, $what);
+	is_clean_on($primary, $what, "clone");
 }
 
 sub listing

@@ -237,7 +237,8 @@ TEST(Document, states_the_limits_of_the_code) {
       {"kOutstandingPlainMax", kOutstandingPlainMax},
       {"kOutstandingRequestMax", kOutstandingRequestMax},
       {"kStreamsMax", kStreamsMax},
-      {"kHeartbeatIntervalMs", kHeartbeatIntervalMs}};
+      {"kHeartbeatIntervalMs", kHeartbeatIntervalMs},
+      {"kSilenceMs", kSilenceMs}};
   EXPECT_EQ(stated, real);
 }
 

@@ -176,6 +176,7 @@ struct Status {
   State state = State::kRunning;
   Phase phase = Phase::kPreparing;
   std::uint8_t handed_over = 0;  // the permanent slot is there
+  std::uint8_t lease_over = 0;   // it failed because no helper came back in time
   Lsn start_lsn = 0;             // valid from kCopying on
   std::uint32_t start_timeline = 0;
   std::uint64_t checksum_failures = 0;
@@ -186,7 +187,7 @@ struct Status {
   Lsn standby_replayed = 0;        // as the standby reports it, 0: not yet
   Text error;                      // why it failed or was cancelled
   static void fields(auto& field, auto& m) {
-    field(m.id, m.state, m.phase, m.handed_over, m.start_lsn, m.start_timeline,
+    field(m.id, m.state, m.phase, m.handed_over, m.lease_over, m.start_lsn, m.start_timeline,
           m.checksum_failures, m.wal_retained, m.max_rate, m.standby_streams, m.standby_replayed,
           m.error);
   }

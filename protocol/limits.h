@@ -55,4 +55,8 @@ inline constexpr std::size_t kPageHashSize = 8;    // XXH3-64
 // measured from the last one.
 inline constexpr int kHeartbeatIntervalMs = 5000;
 
+// Three of them missed: to each side the other is away. The connection may look alive for
+// hours yet.
+inline constexpr int kSilenceMs = 3 * kHeartbeatIntervalMs;
+
 }  // namespace protocol

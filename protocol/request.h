@@ -134,9 +134,10 @@ struct Heartbeat {
   std::uint64_t files_total = 0;
   std::uint16_t tablespaces_done = 0;
   std::uint16_t tablespaces_total = 0;
+  std::int32_t wal_sender_pid = 0;  // the server's process behind the WAL connection, 0: none now
   static void fields(auto& field, auto& m) {
     field(m.phase, m.durable_lsn, m.bytes_done, m.bytes_total, m.files_done, m.files_total,
-          m.tablespaces_done, m.tablespaces_total);
+          m.tablespaces_done, m.tablespaces_total, m.wal_sender_pid);
   }
 };
 

@@ -68,6 +68,7 @@ void send_status(Control& control) {
   status.state = seen.state;
   status.phase = seen.phase;
   status.handed_over = seen.handed_over;
+  status.lease_over = seen.lease_over;
   status.start_lsn = seen.start_lsn;
   status.start_timeline = seen.start_timeline;
   status.checksum_failures = pg_atomic_read_u64(&record.checksum_failures);
@@ -194,13 +195,17 @@ void begin(Control& control, const protocol::Begin& request) {
 }
 
 // A worker that could not be started (no process slot when its turn came) tells
-// nobody; its handle does.
+// nobody; its handle does, or once it has been there its absence.
 void check_worker(Control& control) {
-  if (control.worker == nullptr ||
-      protocol::is_ended(session::look(control.connection->session).state))
-    return;
+  session::View seen = session::look(control.connection->session);
+  if (protocol::is_ended(seen.state)) return;
   pid_t pid = 0;
-  if (GetBackgroundWorkerPid(control.worker, &pid) != BGWH_STOPPED) return;
+  bool is_gone = control.worker != nullptr
+                     ? GetBackgroundWorkerPid(control.worker, &pid) == BGWH_STOPPED
+                     : seen.phase >= protocol::Phase::kCheckpoint && seen.worker_pid == 0;
+  if (!is_gone) return;
+  // In a shutdown of the server this process has been told to end as well.
+  check_interrupts();
   control.worker = nullptr;
   session::finish(control.connection->session, State::kFailed,
                   "the clone worker ended before it could say why; see the server's log");
@@ -258,10 +263,26 @@ void list(Control& control) {
 
 // --- the rest ---------------------------------------------------------------
 
+// The helper has made another WAL connection. The old one may be one that only this server
+// takes for alive.
+void follow_wal_sender(Control& control, pid_t now) {
+  session::SessionArea& area = *control.connection->session.area;
+  session::Locked::begin(LW_SHARED);
+  bool is_other = now != 0 && now != area.wal_sender_pid;
+  session::Locked::end();
+  if (!is_other) return;
+  worker::terminate_wal_sender(control.connection->session);
+  session::Locked::begin();
+  area.wal_sender_pid = now;
+  session::Locked::end();
+}
+
 void beat(Control& control, const protocol::Heartbeat& heartbeat) {
   if (!has_session(control)) violation("Heartbeat before Begin");
   session::Record& record = record_of(control);
   pg_atomic_write_u64(&record.heartbeat_ms, session::monotonic_ms());
+  session::enter_attached(control.connection->session, true);
+  follow_wal_sender(control, heartbeat.wal_sender_pid);
   pg_atomic_write_u64(&record.durable_lsn, heartbeat.durable_lsn);
   pg_atomic_write_u64(&record.files_done, heartbeat.files_done);
   if (heartbeat.files_total > 0) {
@@ -383,6 +404,7 @@ void reattach(Control& control, const protocol::Hello& hello) {
   if (previous != 0 && previous != MyProcPid) kill(previous, SIGTERM);
   session::Locked::end();
   pg_atomic_write_u64(&record.heartbeat_ms, session::monotonic_ms());
+  session::enter_attached(control.connection->session, true);
   send_status(control);
 }
 
@@ -393,7 +415,7 @@ void leave_silent_helper(Control& control) {
   std::uint64_t now = session::monotonic_ms();
   if (control.ended_ms == 0) control.ended_ms = now;
   if (now - control.ended_ms < kGraceMs) return;
-  ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the clone has ended"));
+  session::refuse_ended(control.connection->session);
 }
 
 }  // namespace

@@ -125,6 +125,39 @@ Hello receive_hello(Channel& channel) {
   return hello;
 }
 
+// A helper's host that is gone is noticed in a minute, not in hours. Where the server asks for
+// less, that holds.
+void watch_peer() {
+  struct {
+    const char* name;
+    int limit;
+  } constexpr kSettings[] = {{"tcp_keepalives_idle", 10},
+                             {"tcp_keepalives_interval", 5},
+                             {"tcp_keepalives_count", 4},
+                             // Not less: output waits as long while a helper's disk is busy.
+                             {"tcp_user_timeout", 60 * 1000}};
+  for (const auto& setting : kSettings) {
+    int now = std::atoi(GetConfigOption(setting.name, false, false));
+    if (now > 0 && now <= setting.limit) continue;
+    char value[16];
+    snprintf(value, sizeof(value), "%d", setting.limit);
+    SetConfigOption(setting.name, value, PGC_USERSET, PGC_S_SESSION);
+  }
+}
+
+// Does this error end the clone, or only this connection, which the helper replaces: one that
+// was lost or terminated, a statement cancelled (by recovery too, trap 80), no memory.
+bool ends_clone(int sqlstate) {
+  switch (ERRCODE_TO_CATEGORY(sqlstate)) {
+    case ERRCODE_CONNECTION_EXCEPTION:
+    case ERRCODE_TRANSACTION_ROLLBACK:
+    case ERRCODE_OPERATOR_INTERVENTION:
+      return false;
+    default:
+      return sqlstate != ERRCODE_OUT_OF_MEMORY;
+  }
+}
+
 void leave_session(int, Datum) {
   Connection& mine = connection;
   if (mine.session.record == nullptr) return;
@@ -137,12 +170,14 @@ void leave_session(int, Datum) {
     session::Locked::begin();
     bool was_control =
         record.generation == mine.session.generation && record.control_pid == MyProcPid;
+    bool has_started = record.phase > protocol::Phase::kPreparing;
     if (was_control) record.control_pid = 0;
     pid_t worker = record.worker_pid;
     session::Locked::end();
+    if (was_control) session::enter_attached(mine.session, false);
     session::wake(worker);
     // Until the worker holds it too, the session's memory goes with this connection.
-    if (was_control && worker == 0)
+    if (was_control && worker == 0 && !has_started)
       session::finish(mine.session, protocol::State::kFailed,
                       "the helper's connection ended before the clone's worker had started");
   }
@@ -150,6 +185,7 @@ void leave_session(int, Datum) {
 
 void converse() {
   Channel& channel = connection.channel;
+  watch_peer();
   open_channel(channel);
   Hello hello = receive_hello(channel);
   check_donor();
@@ -186,7 +222,8 @@ void serve(const Place& place) {
     FlushErrorState();
     // The first cause is kept in the session: a helper that sees only the end of
     // this connection asks for it on the control connection.
-    if (connection.slot != nullptr) session::note_error(connection.session, error->message);
+    if (connection.slot != nullptr && ends_clone(error->sqlerrcode))
+      session::note_error(connection.session, error->message);
     settle_output();
     error->elevel = FATAL;
     ThrowErrorData(error);

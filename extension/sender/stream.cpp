@@ -31,10 +31,7 @@ session::StreamSlot* take_slot(const session::Handle& session, std::uint16_t num
 // The clone must still live, and the server must still be what it was at the
 // backup's start: a promoted standby writes pages of another history (trap 41).
 void check_session(const session::Handle& session) {
-  session::View seen = session::look(session);
-  if (protocol::is_ended(seen.state))
-    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("the clone has ended%s%s", seen.error[0] != '\0' ? ": " : "", seen.error));
+  if (protocol::is_ended(session::look(session).state)) session::refuse_ended(session);
   if (session.record->in_recovery && !RecoveryInProgress())
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("the standby was promoted during the clone"),

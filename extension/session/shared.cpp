@@ -4,6 +4,7 @@
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
 #include "extension/session/settings.h"
+#include "protocol/sqlstate.h"
 #include "protocol/version.h"
 
 namespace session {
@@ -89,6 +90,19 @@ bool is_abandoned(const Record& record) {
   return is_live(record) && record.worker_pid == 0 &&
          monotonic_ms() - pg_atomic_read_u64(const_cast<pg_atomic_uint64*>(&record.heartbeat_ms)) >
              static_cast<std::uint64_t>(settings::reconnect_timeout_s) * 1000;
+}
+
+int sqlstate_of(const char* text) {
+  return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
+}
+
+[[noreturn]] void refuse_ended(State state, bool lease_over, const char* error) {
+  const char* sqlstate = lease_over                  ? protocol::kLeaseOver
+                         : state == State::kCancelled ? protocol::kCloneCancelled
+                                                      : protocol::kCloneFailed;
+  ereport(ERROR, errcode(sqlstate_of(sqlstate)),
+          errmsg("the clone has ended%s%s", error[0] != '\0' ? ": " : "", error));
+  pg_unreachable();
 }
 
 SessionArea* make_area(dsm_segment** segment) {
@@ -262,23 +276,23 @@ Handle open_session(const Wishes& wishes) {
 Handle attach(const protocol::Token& token) {
   Shared* all = shared();
   Record* found = nullptr;
-  std::uint64_t generation = 0;
-  dsm_handle area = 0;
+  Record seen{};
   Locked::begin(LW_SHARED);
   for (Record& record : all->records) {
     // Compared as a whole; the token is 128 random bits, timing tells nothing of use.
-    if (is_live(record) && record.token == token && record.database == MyDatabaseId) {
+    if (record.generation != 0 && record.token == token && record.database == MyDatabaseId) {
       found = &record;
-      generation = record.generation;
-      area = record.area;
+      seen = record;
     }
   }
   Locked::end();
   if (found == nullptr)
-    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("there is no running clone with this token"),
-            errhint("The clone has ended; run it again."));
-  return attach_area(found, generation, area);
+    ereport(ERROR, errcode(sqlstate_of(protocol::kCloneUnknown)),
+            errmsg("there is no clone with this token"),
+            errdetail("This server has been restarted since the clone began, or is another one."),
+            errhint("Run the clone again."));
+  if (!is_live(seen)) refuse_ended(seen.state, seen.lease_over, seen.error);
+  return attach_area(found, seen.generation, seen.area);
 }
 
 Handle attach_worker(int index, std::uint64_t generation) {
@@ -351,6 +365,13 @@ void enter_phase(const Handle& handle, Phase phase) {
                           target, line.sentence));
 }
 
+void enter_attached(const Handle& handle, bool is_attached) {
+  View seen = look(handle);
+  if (seen.state == State::kQueued) return;
+  enter_state(handle, !is_attached ? State::kDisconnected
+                      : seen.is_paused ? State::kPaused : State::kRunning);
+}
+
 void enter_state(const Handle& handle, State state) {
   bool entered = false;
   std::int64_t id = 0;
@@ -375,6 +396,11 @@ void enter_state(const Handle& handle, State state) {
       ereport(LOG,
               errmsg("pg_standby_clone: clone %lld to \"%s\" %s%s%s", static_cast<long long>(id),
                      target, line.sentence, error[0] != '\0' ? ": " : "", error));
+}
+
+void refuse_ended(const Handle& handle) {
+  View seen = look(handle);
+  refuse_ended(seen.state, seen.lease_over, seen.error);
 }
 
 void note_error(const Handle& handle, const char* error) {
@@ -415,6 +441,7 @@ View look(const Handle& handle) {
     seen.handed_over = record.handed_over;
     seen.cancel_requested = record.cancel_requested;
     seen.is_paused = pg_atomic_read_u32(&const_cast<pg_atomic_uint32&>(record.is_paused)) != 0;
+    seen.lease_over = record.lease_over;
     seen.outcome = record.outcome;
     seen.id = record.id;
     seen.worker_pid = record.worker_pid;

@@ -36,6 +36,7 @@ struct Record {
   bool ack_requested;     // control: label and WAL are durable at the helper
   bool handed_over;       // worker: the permanent slot is there
   bool cancel_requested;  // any session: the worker shall end the clone
+  bool lease_over;        // worker: it failed for want of a helper
   bool verify_checksums;  // control, at begin
   bool in_recovery;       // control, at begin: the donor is a standby
   State outcome;          // control: what the helper reported; kRunning: nothing yet
@@ -114,7 +115,7 @@ struct SessionArea {
   bool advance_slot;
   protocol::Compression compression;
   std::int8_t compression_level;
-  pid_t wal_sender_pid;    // of the helper's WAL connection, as it says; 0: none
+  pid_t wal_sender_pid;    // of the helper's WAL connection, as it says; 0: none; Shared::lock
   Oid role;                // whose clone it is
   // The token bucket of all streams (sender/rate.h).
   slock_t rate_lock;
@@ -181,7 +182,8 @@ struct Wishes {
 // places are taken, or clones run in another database.
 Handle open_session(const Wishes& wishes);
 
-// Attaches this process to the live clone with this token. ERROR if there is none.
+// Attaches this process to the live clone with this token. If there is none, an ERROR with
+// one of the SQLSTATEs of protocol/sqlstate.h.
 Handle attach(const protocol::Token& token);
 Handle attach_worker(int index, std::uint64_t generation);
 // The same for the live clone of this number in this database; an empty Handle if none
@@ -196,6 +198,12 @@ void detach(Handle& handle);
 void enter_phase(const Handle& handle, Phase phase);
 void enter_state(const Handle& handle, State state);
 
+// The helper's control connection is there, or away: kRunning (or kPaused) and kDisconnected.
+void enter_attached(const Handle& handle, bool is_attached);
+
+// The ERROR that tells a helper that its clone has ended, and why.
+[[noreturn]] void refuse_ended(const Handle& handle);
+
 // Ends the clone: state, time, and the first cause. Keeps an earlier cause.
 void finish(const Handle& handle, State state, const char* error);
 void note_error(const Handle& handle, const char* error);
@@ -204,7 +212,7 @@ struct View {
   State state;
   Phase phase;
   bool is_current;  // false: the record went to another clone
-  bool end_requested, label_ready, ack_requested, handed_over, cancel_requested, is_paused;
+  bool end_requested, label_ready, ack_requested, handed_over, lease_over, cancel_requested, is_paused;
   State outcome;
   std::int64_t id;
   pid_t worker_pid, control_pid;

@@ -21,9 +21,6 @@ constexpr std::uint64_t kAdvanceIntervalMs = 60 * 1000;
 constexpr std::uint64_t kHealthIntervalMs = 5 * 1000;
 constexpr std::uint64_t kLogIntervalMs = 60 * 1000;
 
-// A helper that misses three heartbeats is taken for disconnected.
-constexpr std::uint64_t kSilenceMs = 3 * protocol::kHeartbeatIntervalMs;
-
 // What the registering backend tells its worker. A worker that runs another build of
 // the library must not touch memory of this one.
 struct Extra {
@@ -53,6 +50,7 @@ struct Work {
   std::uint64_t advanced_ms, checked_ms, logged_ms, ticked_ms;
   std::uint64_t ticked_bytes;
   int shown_phase;   // in pg_stat_progress_basebackup
+  State told_state;  // to listeners
   Oid* tablespaces;  // at the backup's start
   int tablespace_count;
 };
@@ -104,6 +102,9 @@ void find_stop_reason() {
   } else if (lease_is_over()) {
     work.stop_state = State::kFailed;
     work.stop_reason = kLeaseReason;
+    session::Locked::begin();
+    record().lease_over = true;
+    session::Locked::end();
   } else if (record().in_recovery && !RecoveryInProgress() && !seen.label_ready) {
     work.stop_state = State::kFailed;
     work.stop_reason = "the standby was promoted during the clone";
@@ -165,11 +166,13 @@ void show_phase(int phase) {
 
 void follow_helper() {
   session::View seen = session::look(work.session);
-  bool is_away = seen.control_pid == 0 || silence_ms() > kSilenceMs;
-  State wanted = is_away ? State::kDisconnected : seen.is_paused ? State::kPaused : State::kRunning;
-  if (wanted == seen.state) return;
-  session::enter_state(work.session, wanted);
-  history::tell(work.session, wanted);
+  bool is_away = seen.control_pid == 0 || silence_ms() > protocol::kSilenceMs;
+  session::enter_attached(work.session, !is_away);
+  // The control connection changes it too, when it comes and goes.
+  State now = session::look(work.session).state;
+  if (now == work.told_state || protocol::is_ended(now)) return;
+  work.told_state = now;
+  history::tell(work.session, now);
   show_phase(work.shown_phase);
 }
 
@@ -408,22 +411,6 @@ void terminate_streams() {
   session::Locked::end();
 }
 
-// The helper has told us which WAL sender is its own; believed only if it is one, of the
-// same role.
-void terminate_wal_sender() {
-  const session::SessionArea& area = *work.session.area;
-  if (area.wal_sender_pid == 0) return;
-  PGPROC* process = compat::proc_of(area.wal_sender_pid);
-  if (process == nullptr || process->roleId != area.role) return;
-  for (int index = 0; index < max_wal_senders; ++index) {
-    WalSnd* sender = &WalSndCtl->walsnds[index];
-    SpinLockAcquire(&sender->mutex);
-    bool is_it = sender->pid == area.wal_sender_pid;
-    SpinLockRelease(&sender->mutex);
-    if (is_it) kill(area.wal_sender_pid, SIGTERM);
-  }
-}
-
 // Gives back what outlives this process: the permanent slot of a clone that did not
 // complete. The temporary slot and the backup end with the process. Called with no
 // transaction in progress, or from the exit callback, where nothing may fail.
@@ -443,15 +430,36 @@ void drop_made_slot() {
   work.made_slot[0] = '\0';
 }
 
+// The postmaster says so in its lock file, before it signals anybody.
+bool server_is_stopping() {
+  char content[1024];
+  int file = open("postmaster.pid", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  ssize_t size = read(file, content, sizeof(content) - 1);
+  close(file);
+  content[Max(size, ssize_t{0})] = '\0';
+  const char* line = content;
+  for (int number = 1; number < LOCK_FILE_LINE_PM_STATUS && line != nullptr; ++number) {
+    line = std::strchr(line, '\n');
+    if (line != nullptr) ++line;
+  }
+  return line != nullptr && std::strncmp(line, PM_STATUS_STOPPING, std::strlen(PM_STATUS_STOPPING)) == 0;
+}
+
 void leave(int, Datum) {
   if (work.session.record == nullptr) return;
   bool was_ended = protocol::is_ended(session::look(work.session).state);
   // A frozen helper would keep it, and a shutdown of the server waits for WAL senders.
-  if (session::look(work.session).state != State::kCompleted) terminate_wal_sender();
-  if (!was_ended) {
+  if (session::look(work.session).state != State::kCompleted) terminate_wal_sender(work.session);
+  if (!was_ended && server_is_stopping()) {
+    // Not the clone's failure: the donor goes away, and so the helper shall see it.
+    drop_made_slot();
+    ereport(LOG, errmsg("pg_standby_clone: clone %lld to \"%s\" is left by the server's shutdown",
+                        static_cast<long long>(record().id), record().target));
+  } else if (!was_ended) {
     drop_made_slot();
     session::finish(work.session, State::kFailed,
-                    "the clone worker was terminated, or the server is shutting down");
+                    "the clone worker was terminated");
   }
   terminate_streams();
   session::Locked::begin();
@@ -516,6 +524,7 @@ void main(int index) {
   configure();
   before_shmem_exit(leave, 0);
   work.session = session::attach_worker(index, extra.generation);
+  work.told_state = State::kRunning;
   temporary_slot_name(work.temporary_slot, extra.generation);
   work.ticked_ms = work.logged_ms = work.advanced_ms = session::monotonic_ms();
 
@@ -541,6 +550,23 @@ void main(int index) {
 }
 
 }  // namespace
+
+// Believed only if it is one, of the same role.
+void terminate_wal_sender(const session::Handle& session) {
+  const session::SessionArea& area = *session.area;
+  session::Locked::begin(LW_SHARED);
+  pid_t wanted = area.wal_sender_pid;
+  session::Locked::end();
+  PGPROC* process = compat::proc_of(wanted);
+  if (process == nullptr || process->roleId != area.role) return;
+  for (int index = 0; index < max_wal_senders; ++index) {
+    WalSnd* sender = &WalSndCtl->walsnds[index];
+    SpinLockAcquire(&sender->mutex);
+    bool is_it = sender->pid == wanted;
+    SpinLockRelease(&sender->mutex);
+    if (is_it) kill(wanted, SIGTERM);
+  }
+}
 
 void temporary_slot_name(char (&name)[NAMEDATALEN], std::uint64_t generation) {
   snprintf(name, sizeof(name), "pg_standby_clone_%llu",

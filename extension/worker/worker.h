@@ -14,6 +14,9 @@ BackgroundWorkerHandle* start(const session::Handle& session);
 // Makes the worker give up whatever it waits for, a checkpoint included.
 void interrupt(const session::Handle& session);
 
+// Ends the WAL sender that the helper has named as its own.
+void terminate_wal_sender(const session::Handle& session);
+
 // Name of the temporary slot that holds the WAL of a clone while it runs.
 void temporary_slot_name(char (&name)[NAMEDATALEN], std::uint64_t generation);
 

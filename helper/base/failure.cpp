@@ -14,26 +14,42 @@ std::string user_name() {
   return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
 }
 
+struct KindFacts {
+  Kind kind;
+  int exit_code;
+  const char* name;
+  Remedy remedy;
+};
+
+constexpr KindFacts kKinds[] = {
+    {Kind::kInternal, 1, "internal", Remedy::kNone},
+    {Kind::kUsage, 2, "usage", Remedy::kNone},
+    {Kind::kConnection, 3, "connection", Remedy::kReconnect},
+    {Kind::kTargetRefused, 4, "target refused", Remedy::kNone},
+    {Kind::kPreflight, 5, "preflight", Remedy::kNone},
+    // Often it is our own lost connections that are counted still.
+    {Kind::kBusy, 5, "preflight", Remedy::kReconnect},
+    {Kind::kCorrupted, 6, "corrupted", Remedy::kNone},
+    {Kind::kDisk, 7, "disk", Remedy::kNone},
+    {Kind::kCancelled, 8, "cancelled", Remedy::kNone},
+    {Kind::kLostDonor, 9, "lost donor", Remedy::kReconnect},
+    {Kind::kSessionGone, 9, "lost donor", Remedy::kNewSession},
+    {Kind::kDonorFailed, 10, "donor failed", Remedy::kNone},
+    {Kind::kStartFailed, 11, "start failed", Remedy::kNone},
+    {Kind::kLeaseOver, 12, "lease over", Remedy::kNewSession},
+};
+
+const KindFacts& facts_of(Kind kind) {
+  for (const KindFacts& facts : kKinds)
+    if (facts.kind == kind) return facts;
+  return kKinds[0];
+}
+
 }  // namespace
 
-int exit_code(Kind kind) { return static_cast<int>(kind); }
-
-const char* name_of(Kind kind) {
-  switch (kind) {
-    case Kind::kInternal: return "internal";
-    case Kind::kUsage: return "usage";
-    case Kind::kConnection: return "connection";
-    case Kind::kTargetRefused: return "target refused";
-    case Kind::kPreflight: return "preflight";
-    case Kind::kCorrupted: return "corrupted";
-    case Kind::kDisk: return "disk";
-    case Kind::kCancelled: return "cancelled";
-    case Kind::kLostDonor: return "lost donor";
-    case Kind::kDonorFailed: return "donor failed";
-    case Kind::kStartFailed: return "start failed";
-  }
-  return "internal";
-}
+int exit_code(Kind kind) { return facts_of(kind).exit_code; }
+const char* name_of(Kind kind) { return facts_of(kind).name; }
+Remedy remedy_of(Kind kind) { return facts_of(kind).remedy; }
 
 Failure::Failure(Kind kind_in, std::string message_in, std::string hint_in)
     : kind(kind_in), message(std::move(message_in)), hint(std::move(hint_in)) {}

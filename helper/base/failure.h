@@ -1,5 +1,5 @@
-// failure.h: the one list of ways a run can fail. The value of a kind is the exit
-// code of the program; docs/exit-codes.md says the same in words.
+// failure.h: the one list of ways a run can fail: name, exit code, and whether it is worth
+// another try. docs/exit-codes.md says the same in words.
 #pragma once
 
 #include <exception>
@@ -8,21 +8,32 @@
 namespace standby_clone {
 
 enum class Kind {
-  kInternal = 1,       // a broken promise of our own code
-  kUsage = 2,          // the command line
-  kConnection = 3,     // the donor cannot be reached, or does not let us in
-  kTargetRefused = 4,  // the target directory is not one we may use
-  kPreflight = 5,      // the donor cannot be cloned as it is set up
-  kCorrupted = 6,      // wrong page checksums, or altered data
-  kDisk = 7,           // the target's disk: full, or failing
-  kCancelled = 8,      // by signal, or on the donor
-  kLostDonor = 9,      // the connection broke, the donor went away
-  kDonorFailed = 10,   // the donor gave up
-  kStartFailed = 11,   // --start: the standby is complete, but its server does not stream
+  kInternal,       // a broken promise of our own code
+  kUsage,          // the command line
+  kConnection,     // the donor cannot be reached, or does not let us in
+  kTargetRefused,  // the target directory is not one we may use
+  kPreflight,      // the donor cannot be cloned as it is set up
+  kBusy,           // the donor has no connection or WAL sender free
+  kCorrupted,      // wrong page checksums, or altered data
+  kDisk,           // the target's disk: full, or failing
+  kCancelled,      // by signal, or on the donor
+  kLostDonor,      // the connection broke, the donor went away
+  kSessionGone,    // the donor knows nothing of the clone any more
+  kDonorFailed,    // the donor gave up
+  kStartFailed,    // --start: the standby is complete, but its server does not stream
+  kLeaseOver,      // the donor gave up because we stayed away too long
 };
 
 int exit_code(Kind kind);
 const char* name_of(Kind kind);
+
+// What may help, once a clone has begun. Nothing is tried again before.
+enum class Remedy {
+  kNone,
+  kReconnect,   // another connection, in the same session
+  kNewSession,  // the session is lost: another one, that goes on with what is here
+};
+Remedy remedy_of(Kind kind);
 
 // Message: lower case, no full stop; what was tried, on what. Hint: a sentence that
 // says what to do; may be empty.

@@ -11,7 +11,10 @@
 
 namespace standby_clone {
 
-StopSource::StopSource() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+StopSource::StopSource() : StopSource(nullptr) {}
+
+StopSource::StopSource(const StopSource* parent)
+    : parent_(parent), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!event_) fail(Kind::kInternal, std::string("could not make an eventfd: ") + strerror(errno));
 }
 
@@ -23,8 +26,10 @@ void StopSource::request() noexcept {
 }
 
 short wait_for(int fd, short events, int timeout_ms, const StopSource& stop) {
-  pollfd watched[2] = {{stop.fd(), POLLIN, 0}, {fd, events, 0}};
-  int count = ::poll(watched, fd >= 0 ? 2 : 1, timeout_ms);
+  // A negative descriptor is one that poll() passes over.
+  int parent = stop.parent() != nullptr ? stop.parent()->fd() : -1;
+  pollfd watched[3] = {{stop.fd(), POLLIN, 0}, {fd, events, 0}, {parent, POLLIN, 0}};
+  int count = ::poll(watched, 3, timeout_ms);
   if (count < 0 && errno != EINTR)
     fail(Kind::kInternal, std::string("poll() failed: ") + strerror(errno));
   return count > 0 && fd >= 0 ? watched[1].revents : short{0};

@@ -10,15 +10,22 @@ namespace standby_clone {
 class StopSource {
  public:
   StopSource();
+  // A request of the parent's is one here, but not the other way round.
+  explicit StopSource(const StopSource* parent);
 
   // Safe in a signal handler and from any thread.
   void request() noexcept;
-  bool requested() const noexcept { return requested_.load(std::memory_order_acquire); }
+  bool requested() const noexcept {
+    return requested_.load(std::memory_order_acquire) ||
+           (parent_ != nullptr && parent_->requested());
+  }
 
   // Becomes readable with the request and stays so: for poll().
   int fd() const noexcept { return event_.get(); }
+  const StopSource* parent() const noexcept { return parent_; }
 
  private:
+  const StopSource* parent_ = nullptr;
   std::atomic<bool> requested_{false};
   UniqueFd event_;
 };

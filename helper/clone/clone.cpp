@@ -87,7 +87,6 @@ class Clone {
   std::unordered_map<std::string, KnownFile> known_files_;  // durable from an earlier run
   std::vector<KeptFile> kept_files_;
   std::unique_ptr<Copy> copy_;
-  std::string control_file_;
   Phase phase_ = Phase::kPreparing;
   Clock::time_point beaten_{};
   bool is_committed_ = false;
@@ -109,10 +108,9 @@ int Clone::give_up(const Failure& caught) {
   stop_.request();
   if (copy_) copy_->join();
   Failure failure = explain(caught);
-  if (session_.is_connected())
-    session_.control().report(failure.kind == Kind::kCancelled ? protocol::State::kCancelled
-                                                               : protocol::State::kFailed,
-                              failure.message);
+  session_.control().report(failure.kind == Kind::kCancelled ? protocol::State::kCancelled
+                                                             : protocol::State::kFailed,
+                            failure.message);
   wal_.reset();
   std::string remains;
   try {
@@ -202,7 +200,9 @@ void Clone::wait_for_checkpoint() {
 
 void Clone::fetch_list() {
   enter(Phase::kCopying);
-  list_ = session_.control().list();
+  session_.control().request_list();
+  wait_until([&] { return session_.control().list().has_value(); });
+  list_ = session_.control().take_list();
   for (const auto& path : list_.skipped)
     progress_.warn("\"" + path + "\" is a link or a special file and does not travel");
 }
@@ -255,8 +255,13 @@ void Clone::check_space() {
 void Clone::start_wal() {
   if (!options_.stream_wal) return;
   const StatusFacts& status = session_.control().status();
+  WalSource source{[this] { return session_.open_wal(); },
+                   [this](const Failure& failure) { session_.lost("WAL", failure); },
+                   [this] { session_.restored("WAL"); },
+                   [this] { return session_.is_silent(); },
+                   session_.patience()};
   wal_ = std::make_unique<WalReceiver>(
-      session_.take_wal_connection(),
+      source,
       WalStart{status.start_lsn, status.start_timeline, session_.donor().wal_segment_size,
                session_.facts().temporary_slot},
       *target_, stop_, failure_);
@@ -271,7 +276,6 @@ void Clone::copy() {
   copy_->join();
   failure_.rethrow_if_any();
   copy_->check_pages();
-  control_file_ = copy_->read_control_file();
 }
 
 void Clone::end_backup() {
@@ -313,7 +317,7 @@ StandbyFiles Clone::standby_files() const {
   const DonorFacts& donor = session_.donor();
   StandbyFiles files;
   files.backup_label = label.backup_label;
-  files.control_file = control_file_;
+  files.control_file = copy_->control_file();
   files.conninfo = session_.standby_conninfo();
   files.slot_name = options_.slot;
   files.server_version = donor.server_version;
@@ -346,9 +350,7 @@ void Clone::start_server() {
 }
 
 void Clone::report_completion() {
-  Control& control = session_.control();
-  control.report(protocol::State::kCompleted, "");
-  if (control.status().state != protocol::State::kCompleted)
+  if (!session_.report_completed([this] { turn(); }))
     progress_.warn("the donor could not be told that the clone is complete; if it drops slot \"" +
                    options_.slot + "\" after a while, make it again");
   progress_.complete(summary());
@@ -410,6 +412,7 @@ void Clone::beat() {
   heartbeat.files_done = now.files_done;
   heartbeat.files_total = now.files_total;
   heartbeat.tablespaces_total = static_cast<std::uint16_t>(list_.tablespaces.size() + 1);
+  heartbeat.wal_sender_pid = session_.wal_sender_pid();
   session_.control().beat(heartbeat);
 }
 
@@ -434,7 +437,18 @@ Failure Clone::explain(const Failure& caught) {
   } catch (const std::exception& first) {
     return Failure(Kind::kInternal, first.what());
   }
-  if (cause.kind != Kind::kLostDonor || !session_.is_connected()) return cause;
+  if (cause.kind == Kind::kLeaseOver)
+    return Failure(cause.kind,
+                   "the donor has given the clone up: nothing was heard from here for longer than "
+                   "its pg_standby_clone.reconnect_timeout",
+                   "Run the clone again; raise that setting if the network or this host may be "
+                   "away for long.");
+  if (cause.kind == Kind::kSessionGone)
+    return Failure(cause.kind,
+                   "the donor does not know this clone any more: it was restarted, or another "
+                   "server has taken its place",
+                   "Run the clone again.");
+  if (cause.kind != Kind::kLostDonor) return cause;
   std::string reason = session_.control().reason_of_donor();
   if (reason.empty()) return cause;
   return session_.control().ended_by_donor();

@@ -12,7 +12,6 @@ namespace standby_clone {
 namespace {
 
 using protocol::FrameKind;
-using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void distrust(const std::string& why) {
   fail(Kind::kCorrupted, "the donor's answer cannot be trusted: " + why,
@@ -84,6 +83,8 @@ DonorFacts enter(Connection& connection, const std::string& procedure,
   facts.in_recovery = welcome.in_recovery != 0;
   facts.has_checksums = welcome.data_checksum_version != 0;
   facts.max_streams = welcome.max_streams;
+  facts.timeline = welcome.timeline;
+  facts.lease = std::chrono::milliseconds(welcome.lease_ms);
   facts.external_files = welcome.external_files;
   std::uint32_t segment = facts.wal_segment_size;
   if (segment < (1u << 20) || segment > (1u << 30) || (segment & (segment - 1)) != 0)
@@ -92,19 +93,57 @@ DonorFacts enter(Connection& connection, const std::string& procedure,
 }
 
 ProbeFacts Control::probe(const std::string& name) {
-  connection_.send_request(protocol::Probe{name});
+  connection_->send_request(protocol::Probe{name});
   while (!probe_) {
-    if (auto message = next(1000)) handle(*message);
+    if (!take_one()) connection_->wait(1000);
     if (stop_.requested()) fail(Kind::kCancelled, "stopped");
   }
   return *probe_;
 }
 
+void Control::attach(std::unique_ptr<Connection> connection) {
+  connection_ = std::move(connection);
+  broken_.reset();
+  has_answered_ = false;
+  heard_ = Clock::now();
+  if (wants_list_ && !whole_list_) {
+    list_ = {};
+    send(protocol::List{});
+  }
+  if (wants_label_ && !label_) send(protocol::End{});
+  if (wants_slot_ && !status_.handed_over) send(protocol::AckLabel{});
+  if (outcome_) send_outcome();
+}
+
+void Control::detach() {
+  connection_.reset();
+  broken_.reset();
+}
+
+// A connection that breaks while something is sent is found broken by the next turn().
+template <class Request>
+void Control::send(const Request& request) {
+  if (!is_attached() || broken_) return;
+  try {
+    connection_->send_request(request);
+  } catch (const Failure& failure) {
+    if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
+    broken_ = failure;
+  }
+}
+
+void Control::send_outcome() {
+  protocol::Outcome request;
+  request.state = *outcome_;
+  request.error = outcome_error_;
+  send(request);
+}
+
 SessionFacts Control::begin(const protocol::Begin& request) {
-  connection_.send_request(request);
+  connection_->send_request(request);
   try {
     while (!session_) {
-      if (auto message = next(1000)) handle(*message);
+      if (!take_one()) connection_->wait(1000);
       if (stop_.requested()) fail(Kind::kCancelled, "stopped");
     }
   } catch (Failure& failure) {
@@ -114,66 +153,73 @@ SessionFacts Control::begin(const protocol::Begin& request) {
   return *session_;
 }
 
-FileList Control::list() {
-  connection_.send_request(protocol::List{});
-  FileList list;
-  while (true) {
-    auto message = next(1000);
-    if (stop_.requested()) fail(Kind::kCancelled, "stopped");
-    if (!message) continue;
-    if (kind_of(*message) == FrameKind::kEntries) {
-      list.add_batch(decode_or_distrust<protocol::Entries>(*message));
-    } else if (kind_of(*message) == FrameKind::kListEnd) {
-      list.check_end(decode_or_distrust<protocol::ListEnd>(*message));
-      return list;
-    } else {
-      handle(*message);
-    }
-  }
+void Control::turn(int timeout_ms) {
+  bool came = false;
+  while (take_one()) came = true;
+  if (broken_) throw Failure(*broken_);
+  if (came || connection_->wait(timeout_ms)) return;
+  // Judged only when nothing waits to be read: this process may have been stopped for a while.
+  if (is_silent())
+    fail(Kind::kLostDonor,
+         fmt::format("nothing was heard from the donor for {} s", protocol::kSilenceMs / 1000),
+         "Check the network between the hosts.");
 }
 
-void Control::wait_until(const std::function<bool()>& is_true,
-                         const std::function<void()>& on_turn) {
-  while (true) {
-    on_turn();
-    if (stop_.requested()) fail(Kind::kCancelled, "stopped");
-    if (is_true()) return;
-    if (auto message = next(100)) handle(*message);
-    if (protocol::is_ended(status_.state) && status_.state != protocol::State::kCompleted)
-      throw ended_by_donor();
-  }
+bool Control::is_silent() const {
+  return Clock::now() - heard_ > std::chrono::milliseconds(protocol::kSilenceMs);
 }
 
-void Control::beat(const protocol::Heartbeat& heartbeat) { connection_.send_request(heartbeat); }
-void Control::request_end() { connection_.send_request(protocol::End{}); }
-void Control::acknowledge_pause() { connection_.send_request(protocol::PauseAck{}); }
-void Control::acknowledge_label() { connection_.send_request(protocol::AckLabel{}); }
+void Control::beat(const protocol::Heartbeat& heartbeat) { send(heartbeat); }
+
+void Control::request_list() {
+  wants_list_ = true;
+  send(protocol::List{});
+}
+
+void Control::request_end() {
+  wants_label_ = true;
+  send(protocol::End{});
+}
+
+void Control::acknowledge_pause() { send(protocol::PauseAck{}); }
+
+void Control::acknowledge_label() {
+  wants_slot_ = true;
+  send(protocol::AckLabel{});
+}
+
+void Control::request_outcome(protocol::State outcome, const std::string& error) {
+  outcome_ = outcome;
+  outcome_error_ = error.substr(0, protocol::kTextMax - 1);
+  send_outcome();
+}
+
+FileList Control::take_list() {
+  wants_list_ = false;
+  FileList list = std::move(*whole_list_);
+  whole_list_.reset();
+  return list;
+}
 
 void Control::report(protocol::State outcome, const std::string& error) noexcept {
   try {
-    if (protocol::is_ended(status_.state)) return;
-    protocol::Outcome request;
-    request.state = outcome;
-    request.error = std::string_view(error).substr(0, protocol::kTextMax - 1);
-    connection_.send_request(request);
+    if (!is_attached() || protocol::is_ended(status_.state)) return;
+    request_outcome(outcome, error);
     auto deadline = Clock::now() + std::chrono::seconds(5);
     // A stop is why we are here: it does not end this wait, the time does.
     while (!protocol::is_ended(status_.state) && Clock::now() < deadline) {
-      if (auto message = connection_.receive()) {
-        handle(*message);
-        continue;
-      }
-      if (connection_.copy_ended()) return;
-      connection_.wait(100);
+      if (take_one()) continue;
+      connection_->wait(100);
       pause_if(stop_);
     }
-    if (!connection_.copy_ended()) connection_.end_copy();
+    connection_->end_copy();
   } catch (const std::exception&) {
     // The donor is gone, or its lease will tell it.
   }
 }
 
 Failure Control::ended_by_donor() const {
+  if (status_.lease_over) return Failure(Kind::kLeaseOver, status_.error);
   bool is_cancelled = status_.state == protocol::State::kCancelled;
   return Failure(is_cancelled ? Kind::kCancelled : Kind::kDonorFailed,
                  is_cancelled ? "the clone was cancelled on the donor: " + status_.error
@@ -185,18 +231,14 @@ std::string Control::reason_of_donor() noexcept {
   try {
     auto deadline = Clock::now() + std::chrono::seconds(2);
     bool has_reason = false;
-    while (!protocol::is_ended(status_.state) && Clock::now() < deadline) {
+    while (is_attached() && !protocol::is_ended(status_.state) && Clock::now() < deadline) {
       // A reason may come a little before the end that says what it means.
       if (!status_.error.empty() && !has_reason) {
         has_reason = true;
         deadline = std::min(deadline, Clock::now() + std::chrono::milliseconds(500));
       }
-      if (auto message = connection_.receive()) {
-        handle(*message);
-        continue;
-      }
-      if (connection_.copy_ended()) break;
-      connection_.wait(100);
+      if (take_one()) continue;
+      connection_->wait(100);
       pause_if(stop_);
     }
   } catch (const std::exception&) {
@@ -205,14 +247,17 @@ std::string Control::reason_of_donor() noexcept {
   return status_.error;
 }
 
-std::optional<Message> Control::next(int timeout_ms) {
-  if (auto message = connection_.receive()) {
-    wire_bytes_ += message->bytes().size() + 5;
-    return message;
+// True if something had come.
+bool Control::take_one() {
+  auto message = connection_->receive();
+  if (!message) {
+    if (connection_->copy_ended()) distrust("it ended the control connection");
+    return false;
   }
-  if (connection_.copy_ended()) distrust("it ended the control connection");
-  connection_.wait(timeout_ms);
-  return std::nullopt;
+  heard_ = Clock::now();
+  wire_bytes_ += message->bytes().size() + 5;
+  handle(*message);
+  return true;
 }
 
 void Control::handle(const Message& message) {
@@ -230,11 +275,28 @@ void Control::handle(const Message& message) {
     }
     case FrameKind::kStatus: {
       auto status = decode_or_distrust<protocol::Status>(message);
-      status_ = {status.id,        status.state,     status.phase, status.handed_over != 0,
-                 status.start_lsn, status.start_timeline, std::string(status.error),
-                 status.standby_streams != 0, status.standby_replayed};
+      status_ = {status.id,
+                 status.state,
+                 status.phase,
+                 status.handed_over != 0,
+                 status.lease_over != 0,
+                 status.start_lsn,
+                 status.start_timeline,
+                 std::string(status.error),
+                 status.standby_streams != 0,
+                 status.standby_replayed};
+      has_answered_ = true;
       return;
     }
+    case FrameKind::kEntries:
+      if (!wants_list_ || whole_list_) distrust("a list nobody asked for");
+      return list_.add_batch(decode_or_distrust<protocol::Entries>(message));
+    case FrameKind::kListEnd:
+      if (!wants_list_ || whole_list_) distrust("a list nobody asked for");
+      list_.check_end(decode_or_distrust<protocol::ListEnd>(message));
+      whole_list_ = std::move(list_);
+      list_ = {};
+      return;
     case FrameKind::kLabel: {
       auto label = decode_or_distrust<protocol::Label>(message);
       label_ = LabelFacts{label.start_lsn,

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +23,8 @@ struct DonorFacts {
   bool in_recovery = false;
   bool has_checksums = false;
   std::uint16_t max_streams = 1;
+  std::uint32_t timeline = 0;
+  std::chrono::milliseconds lease{0};
   std::string external_files;
 };
 
@@ -43,6 +44,7 @@ struct StatusFacts {
   protocol::State state = protocol::State::kRunning;
   protocol::Phase phase = protocol::Phase::kPreparing;
   bool handed_over = false;
+  bool lease_over = false;
   protocol::Lsn start_lsn = 0;
   std::uint32_t start_timeline = 0;
   std::string error;
@@ -61,28 +63,41 @@ struct LabelFacts {
 DonorFacts enter(Connection& connection, const std::string& procedure,
                  const protocol::Token& token, std::uint16_t role, const StopSource& stop);
 
+// What is asked for is asked again after each attach(), until it is answered: a lost
+// connection loses nothing.
 class Control {
  public:
-  Control(Connection& connection, const StopSource& stop)
-      : connection_(connection), stop_(stop) {}
+  explicit Control(const StopSource& stop) : stop_(stop) {}
+
+  // `connection` has been welcomed in role 0, the first time without a token.
+  void attach(std::unique_ptr<Connection> connection);
+  void detach();
+  bool is_attached() const { return connection_ != nullptr; }
+  // Has the donor answered since attach()?
+  bool has_answered() const { return has_answered_; }
 
   // Does the donor find the probe of this name under its own paths? Before begin().
   ProbeFacts probe(const std::string& name);
   SessionFacts begin(const protocol::Begin& request);
-  FileList list();
 
-  // Waits until `is_true`, handling what comes and calling `on_turn` several times a
-  // second. Fails when the donor ends the clone, or on a stop.
-  void wait_until(const std::function<bool()>& is_true, const std::function<void()>& on_turn);
+  // Takes what has come, or waits a moment for something. Fails when the connection is lost, or
+  // silent although the donor owes an answer to each heartbeat.
+  void turn(int timeout_ms);
+  bool is_silent() const;
 
   void beat(const protocol::Heartbeat& heartbeat);
+  void request_list();
   void request_end();
   void acknowledge_label();
   void acknowledge_pause();
-  // Reports the end; waits a little for the donor to have heard it. Never fails.
+  void request_outcome(protocol::State outcome, const std::string& error);
+
+  // The last words of a clone that fails: waits a little for the donor to have heard it.
   void report(protocol::State outcome, const std::string& error) noexcept;
 
   const StatusFacts& status() const { return status_; }
+  const std::optional<FileList>& list() const { return whole_list_; }
+  FileList take_list();
   const std::optional<LabelFacts>& label() const { return label_; }
   std::uint64_t wire_bytes() const { return wire_bytes_; }
 
@@ -92,16 +107,29 @@ class Control {
   std::string reason_of_donor() noexcept;
 
  private:
-  std::optional<Message> next(int timeout_ms);
-  void handle(const Message& message);
+  using Clock = std::chrono::steady_clock;
 
-  Connection& connection_;
+  bool take_one();
+  void handle(const Message& message);
+  template <class Request>
+  void send(const Request& request);
+  void send_outcome();
+
+  std::unique_ptr<Connection> connection_;
   const StopSource& stop_;
   StatusFacts status_;
+  FileList list_;  // as far as it has come
+  std::optional<FileList> whole_list_;
   std::optional<LabelFacts> label_;
   std::optional<SessionFacts> session_;
   std::optional<ProbeFacts> probe_;
+  bool wants_list_ = false, wants_label_ = false, wants_slot_ = false;
+  std::optional<protocol::State> outcome_;
+  std::string outcome_error_;
   std::uint64_t wire_bytes_ = 0;
+  std::optional<Failure> broken_;
+  bool has_answered_ = false;
+  Clock::time_point heard_{};
 };
 
 }  // namespace standby_clone

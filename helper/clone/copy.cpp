@@ -22,11 +22,12 @@ bool still_holds(const KnownFile& promised, const File& listed, std::uint64_t lo
 
 }  // namespace
 
-Copy::Copy(const Options& options, const Session& session, FileList& list, const Target& target,
+Copy::Copy(const Options& options, Session& session, FileList& list, const Target& target,
            std::unordered_map<std::string, KnownFile> known, Progress& progress, StopSource& stop,
            FirstFailure& failure)
     : session_(session),
       progress_(progress),
+      stop_(stop),
       failure_(failure),
       plan_(list),
       recorder_(target.syncs() ? std::make_unique<Recorder>(
@@ -40,7 +41,7 @@ Copy::Copy(const Options& options, const Session& session, FileList& list, const
                  fmt::format("checksum verification failed in file \"{}\", block {}{}", path, block,
                              count > 1 ? fmt::format(" and {} more", count - 1) : ""));
            },
-           &is_paused_} {
+           &is_paused_, [this] { return session_.is_silent(); }} {
   if (!target.is_used()) return;
   plan_.keep_small_files_whole();
   job_.compares = true;
@@ -78,20 +79,54 @@ void Copy::adopt(std::unordered_map<std::string, KnownFile> known, const FileLis
 
 void Copy::start() {
   std::uint16_t count = session_.stream_count();
-  streams_.resize(count);
-  running_ = count;
+  running_ = reading_ = count;
   for (std::uint16_t number = 1; number <= count; ++number)
     threads_.emplace_back([this, number] { run_stream(number); });
 }
 
 void Copy::run_stream(std::uint16_t number) {
   try {
-    streams_[number - 1] = std::make_unique<Stream>(session_.open_stream(number), job_);
-    streams_[number - 1]->run();
+    Backoff backoff(session_.patience(), stop_);
+    std::unique_ptr<Stream> stream;
+    // One that cannot come back holds up nobody once all is given out to others.
+    work(number, backoff, stream, [](Stream& ready) { ready.run(); },
+         [this] { return plan_.is_empty(); });
+    bool is_last = --reading_ == 0;
+    if (is_last && !stop_.requested())
+      work(number, backoff, stream, [this](Stream& ready) { read_control_file(ready); }, {});
+    if (stream && !stop_.requested()) stream->close();
   } catch (...) {
     failure_.keep_current();
   }
   --running_;
+}
+
+// Does the task on stream `number`; after a lost connection on another one, which goes on where
+// that one was.
+void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>& stream,
+                const std::function<void(Stream&)>& task,
+                const std::function<bool()>& is_needless) {
+  std::string name = fmt::format("stream {}", number);
+  bool is_lost = false;
+  while (true) {
+    try {
+      if (!stream) stream = std::make_unique<Stream>(session_.open_stream(number), job_);
+      if (is_lost) session_.restored(name);
+      is_lost = false;
+      return task(*stream);
+    } catch (const Failure& failure) {
+      if (stream) {
+        if (stream->has_taken_a_chunk()) backoff.worked();
+        stream->give_back();
+        stream.reset();
+      }
+      if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
+      if (!is_lost) session_.lost(name, failure);
+      is_lost = true;
+      backoff.wait_after(failure, is_needless);
+      if (is_needless && is_needless()) return session_.restored(name);
+    }
+  }
 }
 
 void Copy::join() {
@@ -107,14 +142,11 @@ void Copy::check_pages() const {
 }
 
 // After all other files, before the end of the backup (trap 13).
-std::string Copy::read_control_file() {
-  std::string content = streams_.front()->read_small_file("global/pg_control", kControlFileSize);
-  if (content.size() != kControlFileSize)
+void Copy::read_control_file(Stream& stream) {
+  control_file_ = stream.read_small_file("global/pg_control", kControlFileSize);
+  if (control_file_.size() != kControlFileSize)
     fail(Kind::kCorrupted, "the donor's pg_control has a size that no server writes",
          "Check that both hosts run the same pg_standby_clone.");
-  for (auto& stream : streams_) stream->close();
-  streams_.clear();
-  return content;
 }
 
 void Copy::add_to(Reading& reading) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -22,8 +23,9 @@ class Copy {
  public:
   // `list` is filled in with what was written: sizes, CRCs, files that are gone. `known` is
   // what an earlier run of the same session has made durable.
-  Copy(const Options& options, const Session& session, FileList& list, const Target& target,
-       std::unordered_map<std::string, KnownFile> known, Progress& progress, StopSource& stop, FirstFailure& failure);
+  Copy(const Options& options, Session& session, FileList& list, const Target& target,
+       std::unordered_map<std::string, KnownFile> known, Progress& progress, StopSource& stop,
+       FirstFailure& failure);
   // Joins the threads; whoever gives up requests the stop first.
   ~Copy() { join(); }
   Copy(const Copy&) = delete;
@@ -37,8 +39,8 @@ class Copy {
 
   // After is_done() without a failure: kCorrupted if pages of the donor are.
   void check_pages() const;
-  // The last thing the streams do: pg_control, then they close.
-  std::string read_control_file();
+  // After is_done() without a failure: pg_control, the last that is read (trap 13).
+  const std::string& control_file() const { return control_file_; }
 
   std::string sha2(std::uint32_t file) const { return files_.sha2(file); }
   // What has come so far. Any thread.
@@ -48,9 +50,13 @@ class Copy {
   void adopt(std::unordered_map<std::string, KnownFile> known, const FileList& list,
              const Target& target);
   void run_stream(std::uint16_t number);
+  void work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>& stream,
+            const std::function<void(Stream&)>& task, const std::function<bool()>& is_needless);
+  void read_control_file(Stream& stream);
 
-  const Session& session_;
+  Session& session_;
   Progress& progress_;
+  const StopSource& stop_;
   FirstFailure& failure_;
   Plan plan_;
   CopyCounters counters_;
@@ -58,8 +64,9 @@ class Copy {
   ActiveFiles files_;
   std::atomic<bool> is_paused_{false};
   CopyJob job_;
-  std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<std::thread> threads_;
+  std::string control_file_;
+  std::atomic<unsigned> reading_{0};  // streams that have files to read yet
   std::atomic<unsigned> running_{0};
   std::atomic<std::uint64_t> bad_pages_{0};
 };

@@ -20,19 +20,23 @@ std::string destination_of(const Options& options) {
 }  // namespace
 
 void Session::connect() {
-  connection_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
-  address_ = connection_->address();
-  std::string schema = find_extension(*connection_);
-  check(schema);
+  auto connection =
+      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
+  address_ = connection->address();
+  choices_ = connection->choices();
+  std::string schema = find_extension(*connection);
+  check(*connection, schema);
   procedure_ = schema + ".pg_standby_clone_stream()";
-  if (options_.start) hot_settings_ = read_hot_settings(*connection_);
-  donor_ = enter(*connection_, procedure_, {}, 0, stop_);
-  control_ = std::make_unique<Control>(*connection_, stop_);
+  if (options_.start) hot_settings_ = read_hot_settings(*connection);
+  donor_ = enter(*connection, procedure_, {}, 0, stop_);
+  standby_conninfo_ = connection->standby_conninfo(options_.name, options_.write_password,
+                                                   donor_.server_version >= 170000);
+  patience_ = options_.reconnect_timeout ? *options_.reconnect_timeout : donor_.lease;
+  backoff_.emplace(patience_, stop_);
+  control_.attach(std::move(connection));
   // Before anything is begun: this shows whether the standby will be let in, too.
-  wal_connection_ =
-      std::make_unique<Connection>(donor_of(options_), Purpose::kReplication, &address_, stop_);
-  identify(*wal_connection_, donor_.system_identifier);
-  if (!options_.stream_wal) wal_connection_.reset();
+  first_wal_connection_ = open_wal();
+  if (!options_.stream_wal) first_wal_connection_.reset();
 
   stream_count_ = std::min(options_.jobs, donor_.max_streams);
   if (stream_count_ < options_.jobs)
@@ -42,8 +46,8 @@ void Session::connect() {
     progress_.detail("the donor has no page checksums to verify");
 }
 
-void Session::check(const std::string& schema) const {
-  Findings findings = check_donor(options_, *connection_, schema, stop_);
+void Session::check(Connection& connection, const std::string& schema) const {
+  Findings findings = check_donor(options_, connection, schema, stop_);
   for (const auto& finding : findings.all())
     if (finding.verdict == Verdict::kWarning)
       progress_.warn(finding.hint.empty() ? finding.detail : finding.detail + "\n" + finding.hint);
@@ -65,34 +69,167 @@ void Session::begin() {
   request.compression_level = options_.compression_level;
   request.streams = stream_count_;
   request.max_rate = options_.max_rate;
-  request.wal_sender_pid = wal_connection_ ? wal_connection_->backend_pid() : 0;
-  facts_ = control_->begin(request);
+  request.wal_sender_pid = wal_sender_pid_;
+  facts_ = control_.begin(request);
+  has_begun_ = true;
 }
 
-std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
+void Session::wait_until(const std::function<bool()>& is_true,
+                         const std::function<void()>& on_turn) {
+  while (true) {
+    on_turn();
+    if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+    if (is_true()) return;
+    take_turn();
+    check_state();
+  }
+}
+
+bool Session::report_completed(const std::function<void()>& on_turn) {
+  control_.request_outcome(protocol::State::kCompleted, "");
+  auto is_heard = [&] { return control_.status().state == protocol::State::kCompleted; };
+  try {
+    wait_until(is_heard, on_turn);
+    return true;
+  } catch (const Failure&) {
+    // The standby is complete whatever the donor knows of it.
+    return false;
+  }
+}
+
+// --- the control connection --------------------------------------------------------
+
+void Session::take_turn() {
+  constexpr int kTurnMs = 100;
+  if (control_.is_attached()) {
+    try {
+      control_.turn(kTurnMs);
+      if (control_.has_answered()) backoff_->worked();
+      return;
+    } catch (const Failure& failure) {
+      if (!has_begun_ || remedy_of(failure.kind) != Remedy::kReconnect) throw;
+      lose_control(failure);
+    }
+  }
+  if (reaching_.wait_for(std::chrono::milliseconds(kTurnMs)) != std::future_status::ready) return;
+  Reached reached = reaching_.get();
+  {
+    std::lock_guard lock(address_mutex_);
+    address_ = reached.address;
+  }
+  control_.attach(std::move(reached.connection));
+  is_silent_ = false;
+  restored("control");
+}
+
+void Session::check_state() const {
+  const StatusFacts& status = control_.status();
+  if (!protocol::is_ended(status.state) || status.state == protocol::State::kCompleted) return;
+  throw control_.ended_by_donor();
+}
+
+void Session::lose_control(const Failure& failure) {
+  is_silent_ = control_.is_silent();
+  lost("control", failure);
+  control_.detach();
+  reaching_ = std::async(std::launch::async, [this, failure] { return reach_again(failure); });
+}
+
+// In a thread of its own, while the main one goes on.
+Session::Reached Session::reach_again(Failure failure) {
+  while (true) {
+    backoff_->wait_after(failure);
+    try {
+      return reach_anywhere();
+    } catch (const Failure& again) {
+      failure = again;
+    }
+  }
+}
+
+// The donor where it was; else wherever the user's words lead to it.
+Session::Reached Session::reach_anywhere() const {
+  try {
+    return reach(address(), true);
+  } catch (const Failure& failure) {
+    if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
+    bool is_only_place = choices_.size() == 1 && (choices_[0].host == address().host &&
+                                                  (choices_[0].host.starts_with('/') ||
+                                                   choices_[0].host == address().hostaddr));
+    if (is_only_place) throw;
+    for (const Address& choice : choices_) {
+      try {
+        return reach(choice, false);
+      } catch (const Failure& other) {
+        if (remedy_of(other.kind) != Remedy::kReconnect) throw;
+      }
+    }
+    throw;
+  }
+}
+
+// In another place only a server that has taken over is one to go on with: not just any
+// standby that a list of hosts leads to while the donor is away for a moment.
+Session::Reached Session::reach(const Address& address, bool is_same_place) const {
   auto connection =
-      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address_, stop_);
+      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address, stop_);
+  DonorFacts found = enter(*connection, procedure_, facts_.token, 0, stop_);
+  if (found.system_identifier != donor_.system_identifier)
+    fail(Kind::kConnection, "a server of another cluster answers in the donor's place",
+         "Check host and port of the donor.");
+  if (!is_same_place && found.in_recovery && !donor_.in_recovery)
+    fail(Kind::kConnection, "only a standby of the donor answers",
+         "The clone goes on when the donor is back, or a standby has been promoted.");
+  Address where = connection->address();
+  return {std::move(connection), where};
+}
+
+Address Session::address() const {
+  std::lock_guard lock(address_mutex_);
+  return address_;
+}
+
+// --- the other connections ------------------------------------------------------------
+
+std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
+  Address where = address();
+  auto connection =
+      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
   enter(*connection, procedure_, facts_.token, number, stop_);
   return connection;
 }
 
 std::optional<bool> Session::standby_streams_by_name() {
-  if (!watch_)
-    watch_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address_, stop_);
-  Rows rows = watch_->query(
-      fmt::format("SELECT pg_catalog.count(*) FILTER (WHERE application_name = {} AND state = "
-                  "'streaming'), pg_catalog.count(*) FILTER (WHERE state IS NULL) "
-                  "FROM pg_catalog.pg_stat_replication",
-                  quote_literal(options_.name)),
-      Kind::kLostDonor);
+  Rows rows;
+  try {
+    Address where = address();
+    if (!watch_)
+      watch_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
+    rows = watch_->query(
+        fmt::format("SELECT pg_catalog.count(*) FILTER (WHERE application_name = {} AND state = "
+                    "'streaming'), pg_catalog.count(*) FILTER (WHERE state IS NULL) "
+                    "FROM pg_catalog.pg_stat_replication",
+                    quote_literal(options_.name)),
+        Kind::kLostDonor);
+  } catch (const Failure& failure) {
+    // Asked again by a new connection, as long as the control connection finds the donor.
+    watch_.reset();
+    if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
+    return false;
+  }
   if (rows.empty() || rows[0][0] != "0") return true;
   if (rows[0][1] != "0") return std::nullopt;
   return false;
 }
 
-std::string Session::standby_conninfo() const {
-  return connection_->standby_conninfo(options_.name, options_.write_password,
-                                       donor_.server_version >= 170000);
+std::unique_ptr<Connection> Session::open_wal() {
+  if (first_wal_connection_) return std::move(first_wal_connection_);
+  Address where = address();
+  auto connection =
+      std::make_unique<Connection>(donor_of(options_), Purpose::kReplication, &where, stop_);
+  identify(*connection, donor_.system_identifier);
+  wal_sender_pid_ = options_.stream_wal ? connection->backend_pid() : 0;
+  return connection;
 }
 
 }  // namespace standby_clone

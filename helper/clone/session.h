@@ -1,12 +1,19 @@
-// session.h: this side of a session: the connections of one clone to one donor, and what
-// the donor said about itself. Everything about reaching the donor is here.
+// session.h: this side of a session: the connections of one clone to one donor, what the
+// donor said about itself, and how a lost connection is made again. Everything about reaching the
+// donor is here.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "helper/base/backoff.h"
 #include "helper/base/stop.h"
 #include "helper/clone/control.h"
 #include "helper/connection/connection.h"
@@ -16,7 +23,7 @@
 
 namespace standby_clone {
 
-// The main thread's, but for open_stream().
+// The main thread's, but for what says otherwise.
 class Session {
  public:
   Session(const Options& options, Progress& progress, const StopSource& stop)
@@ -28,19 +35,32 @@ class Session {
   // Begins the clone; its backup starts while wait_until() waits for that.
   void begin();
 
-  // Waits until `is_true`, keeping the lease with the heartbeats that `on_turn` sends.
-  void wait_until(const std::function<bool()>& is_true, const std::function<void()>& on_turn) {
-    control_->wait_until(is_true, on_turn);
-  }
+  // Waits until `is_true`, keeping the lease with the heartbeats that `on_turn` sends several
+  // times a second. A lost control connection is made again meanwhile. Fails when the donor
+  // has ended the clone, cannot be reached again in time, or on a stop.
+  void wait_until(const std::function<bool()>& is_true, const std::function<void()>& on_turn);
+
+  // Tells the donor that the standby is there. False if it could not be told.
+  bool report_completed(const std::function<void()>& on_turn);
 
   // A connection that is welcomed as this stream. Any thread.
   std::unique_ptr<Connection> open_stream(std::uint16_t number) const;
-  // The WAL connection that connect() made. None with -X none, or when it is taken.
-  std::unique_ptr<Connection> take_wal_connection() { return std::move(wal_connection_); }
+  // The WAL connection, proved to reach the same cluster. The WAL receiver's thread.
+  std::unique_ptr<Connection> open_wal();
+  std::int32_t wal_sender_pid() const { return wal_sender_pid_; }
 
-  bool is_connected() const { return control_ != nullptr; }
-  Control& control() { return *control_; }
-  const Control& control() const { return *control_; }
+  // A connection (control, stream N, WAL) breaks and is there again. Any thread.
+  void lost(const std::string& name, const Failure& failure) { progress_.lost(name, failure.message); }
+  void restored(const std::string& name) { progress_.restored(name); }
+  // How long to try, after begin().
+  std::chrono::milliseconds patience() const { return patience_; }
+  // The control connection was given up because nothing came any more: whoever has heard
+  // nothing for as long is as badly off. Any thread.
+  bool is_silent() const { return is_silent_; }
+
+  bool is_connected() const { return control_.is_attached(); }
+  Control& control() { return control_; }
+  const Control& control() const { return control_; }
   const DonorFacts& donor() const { return donor_; }
   const SessionFacts& facts() const { return facts_; }
   std::uint16_t stream_count() const { return stream_count_; }
@@ -49,26 +69,47 @@ class Session {
   // Whether pg_stat_replication has the standby's name; nothing if this role may not see that.
   std::optional<bool> standby_streams_by_name();
   // What primary_conninfo says.
-  std::string standby_conninfo() const;
-  std::uint64_t wire_bytes() const { return control_ ? control_->wire_bytes() : 0; }
+  const std::string& standby_conninfo() const { return standby_conninfo_; }
+  std::uint64_t wire_bytes() const { return control_.wire_bytes(); }
 
  private:
   // What would stop the clone, before anything is written; warnings are shown.
-  void check(const std::string& schema) const;
+  void check(Connection& connection, const std::string& schema) const;
+
+  struct Reached {
+    std::unique_ptr<Connection> connection;
+    Address address;
+  };
+
+  void take_turn();
+  void check_state() const;
+  void lose_control(const Failure& failure);
+  Reached reach_again(Failure failure);
+  Reached reach(const Address& address, bool is_same_place) const;
+  Reached reach_anywhere() const;
+  Address address() const;
 
   const Options& options_;
   Progress& progress_;
   const StopSource& stop_;
-  std::unique_ptr<Connection> connection_;
-  std::unique_ptr<Connection> wal_connection_;
-  std::unique_ptr<Control> control_;
+  Control control_{stop_};
+  std::unique_ptr<Connection> first_wal_connection_;  // until open_wal() takes it
+  mutable std::mutex address_mutex_;
   Address address_;
+  std::vector<Address> choices_;
   std::string procedure_;
+  std::string standby_conninfo_;
   DonorFacts donor_;
   SessionFacts facts_;
   std::uint16_t stream_count_ = 1;
   std::vector<HotSetting> hot_settings_;
   std::unique_ptr<Connection> watch_;  // for queries, when the others are in a copy
+  bool has_begun_ = false;
+  std::chrono::milliseconds patience_{0};
+  std::optional<Backoff> backoff_;  // of the control connection
+  std::atomic<bool> is_silent_{false};
+  std::atomic<std::int32_t> wal_sender_pid_{0};
+  std::future<Reached> reaching_;  // last: its thread uses the others
 };
 
 }  // namespace standby_clone

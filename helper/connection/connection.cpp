@@ -1,6 +1,7 @@
 // connection.cpp: libpq, without blocking where a stop request must be heard.
 #include "helper/connection/connection.h"
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <fmt/format.h>
@@ -10,6 +11,8 @@
 #include <termios.h>
 #include <unistd.h>
 #include <fcntl.h>
+
+#include "protocol/sqlstate.h"
 
 namespace standby_clone {
 namespace {
@@ -87,6 +90,22 @@ Said said_in(const std::string& conninfo) {
   return said;
 }
 
+// What no server takes this long for: the connection is one in name only.
+constexpr std::time_t kAnswerSeconds = 30;
+// For another connection, where the user gave no connect_timeout.
+constexpr long kReconnectSeconds = 10;
+
+std::vector<std::string> split_at_commas(const char* text) {
+  std::vector<std::string> parts(1);
+  for (const char* letter = text == nullptr ? "" : text; *letter != '\0'; ++letter) {
+    if (*letter == ',')
+      parts.emplace_back();
+    else
+      parts.back() += *letter;
+  }
+  return parts;
+}
+
 // The seconds the user gave connect_timeout; 0: none.
 long timeout_of(PGconn* connection) {
   std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(PQconninfo(connection),
@@ -102,8 +121,14 @@ long timeout_of(PGconn* connection) {
 void Message::Free::operator()(char* data) const { PQfreemem(data); }
 
 Kind kind_of_sqlstate(const std::string& sqlstate, Kind otherwise) {
-  if (sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("57P"))
-    return Kind::kLostDonor;
+  if (sqlstate.empty()) return Kind::kLostDonor;
+  if (sqlstate == protocol::kCloneUnknown) return Kind::kSessionGone;
+  if (sqlstate == protocol::kLeaseOver) return Kind::kLeaseOver;
+  if (sqlstate == protocol::kCloneCancelled) return Kind::kCancelled;
+  if (sqlstate == protocol::kCloneFailed) return Kind::kDonorFailed;
+  // Connection, rollback (a conflict with recovery), memory, connections, an administrator.
+  for (const char* of_connection : {"08", "40", "53200", "53300", "57"})
+    if (sqlstate.starts_with(of_connection)) return Kind::kLostDonor;
   if (sqlstate == "XX001" || sqlstate == "XX002") return Kind::kCorrupted;
   return otherwise;
 }
@@ -155,6 +180,7 @@ Connection::Connection(const Donor& donor, Purpose purpose, const Address* addre
   if (may_ask && donor.ask_password) password_ = ask_for_password();
   try {
     connect(donor, purpose, address);
+    is_reconnect_ = address != nullptr;
     if (!finish_connecting() && may_ask && password_.empty() &&
         PQconnectionNeedsPassword(connection_)) {
       password_ = ask_for_password();
@@ -202,7 +228,7 @@ void Connection::connect(const Donor& donor, Purpose purpose, const Address* add
   keywords.add_given("port", donor.port);
   keywords.add_given("user", donor.user);
   keywords.add_given("password", password_);
-  if (address != nullptr) {
+  if (address != nullptr && !address->port.empty()) {
     keywords.add("host", address->host);
     keywords.add("hostaddr", address->hostaddr);
     keywords.add("port", address->port);
@@ -232,6 +258,7 @@ void Connection::connect(const Donor& donor, Purpose purpose, const Address* add
 bool Connection::finish_connecting() {
   if (PQstatus(connection_) == CONNECTION_BAD) return false;
   long timeout_s = timeout_of(connection_);
+  if (timeout_s == 0 && is_reconnect_) timeout_s = kReconnectSeconds;
   auto started = std::time(nullptr);
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (true) {
@@ -240,7 +267,7 @@ bool Connection::finish_connecting() {
     short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     short ready = wait_for(PQsocket(connection_), events, 1000, stop_);
     if (stop_.requested()) fail(Kind::kCancelled, "stopped while connecting");
-    if (ready == 0 && timeout_s > 0 && std::time(nullptr) - started > timeout_s)
+    if (ready == 0 && timeout_s > 0 && std::time(nullptr) - started >= timeout_s)
       fail(Kind::kConnection,
            fmt::format("could not connect to the donor within {} s", timeout_s),
            "Check host, port and firewall, or raise connect_timeout.");
@@ -259,11 +286,11 @@ void Connection::fail_connecting(Purpose purpose) const {
   if (message.find("too many clients") != std::string::npos ||
       message.find("remaining connection slots") != std::string::npos ||
       message.find("too many connections") != std::string::npos)
-    fail(Kind::kPreflight, message,
+    fail(Kind::kBusy, message,
          "A clone needs two connections and one for each stream: use fewer --jobs, or raise "
          "max_connections.");
   if (message.find("max_wal_senders") != std::string::npos)
-    fail(Kind::kPreflight, message,
+    fail(Kind::kBusy, message,
          "Raise max_wal_senders on the donor (a restart), or end an idle standby connection.");
   if (message.find("must be superuser or replication role") != std::string::npos ||
       message.find("permission denied to start WAL sender") != std::string::npos)
@@ -295,14 +322,39 @@ Address Connection::address() const {
           password_};
 }
 
+std::vector<Address> Connection::choices() const {
+  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(PQconninfo(connection_),
+                                                                         PQconninfoFree);
+  std::vector<std::string> hosts(1), addresses(1), ports(1);
+  for (auto* option = options.get(); option != nullptr && option->keyword != nullptr; ++option) {
+    std::string keyword = option->keyword;
+    if (keyword == "host") hosts = split_at_commas(option->val);
+    if (keyword == "hostaddr") addresses = split_at_commas(option->val);
+    if (keyword == "port") ports = split_at_commas(option->val);
+  }
+  std::vector<Address> choices(std::max(hosts.size(), addresses.size()));
+  for (std::size_t index = 0; index < choices.size(); ++index) {
+    if (index < hosts.size()) choices[index].host = hosts[index];
+    if (index < addresses.size()) choices[index].hostaddr = addresses[index];
+    // One port is for all hosts.
+    choices[index].port = ports[ports.size() == 1 ? 0 : std::min(index, ports.size() - 1)];
+    choices[index].password = password_;
+  }
+  return choices;
+}
+
 int Connection::server_version() const { return PQserverVersion(connection_); }
 int Connection::backend_pid() const { return PQbackendPID(connection_); }
 
 std::string Connection::database() const { return PQdb(connection_); }
 
 Result Connection::next_result(Kind kind) {
+  auto deadline = std::time(nullptr) + kAnswerSeconds;
   while (PQisBusy(connection_)) {
     if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+    if (std::time(nullptr) > deadline)
+      fail(Kind::kLostDonor, fmt::format("the donor did not answer within {} s", kAnswerSeconds),
+           "Check the network between the hosts.");
     flush();
     if (wait(1000) && PQconsumeInput(connection_) == 0) fail_lost("hear from the donor");
   }

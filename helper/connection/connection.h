@@ -27,7 +27,7 @@ struct Donor {
 };
 
 // Where the first connection ended up; all others go there too, whatever a multi-host
-// string or a name server would choose next.
+// string or a name server would choose next. Without a port the user's words decide.
 struct Address {
   std::string host, hostaddr, port;
   std::string password;  // as it was given at the prompt; empty: none was
@@ -67,6 +67,8 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   Address address() const;
+  // All that the user's words name, in their order, not resolved.
+  std::vector<Address> choices() const;
   int server_version() const;  // 150018
   int backend_pid() const;
   std::string database() const;
@@ -122,12 +124,15 @@ class Connection {
   const StopSource& stop_;
   std::string password_;
   bool user_gave_database_ = false;
+  bool is_reconnect_ = false;
   bool copy_ended_ = false;
   bool output_pending_ = false;
   std::string last_notice_;  // often the server's reason for the end that follows
 };
 
-// The kind of failure behind an SQLSTATE: lost, corrupted, or `otherwise`.
+// The kind of failure behind an SQLSTATE of the server: one of a connection only (lost,
+// terminated, cancelled by an administrator or by recovery), corrupted, the end of the
+// clone, or `otherwise`.
 Kind kind_of_sqlstate(const std::string& sqlstate, Kind otherwise);
 
 // Ready-made pg_hba.conf lines if `message` is the server's "no pg_hba.conf entry";

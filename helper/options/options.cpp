@@ -28,7 +28,7 @@ constexpr char kOutputGroup[] = "Output";
 
 struct Raw {
   std::string checkpoint = "fast", rate, compress = "none", wal_method = "stream", format = "plain";
-  std::string manifest_checksums = "CRC32C", slot, target;
+  std::string manifest_checksums = "CRC32C", slot, target, reconnect_timeout;
   std::vector<std::string> mappings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
   bool recovery_conf = false;
@@ -141,6 +141,12 @@ void check_and_fill(const Raw& raw, Options& options) {
            protocol::kRateHint);
     options.max_rate = *rate;
   }
+  if (!raw.reconnect_timeout.empty()) {
+    options.reconnect_timeout = parse_time(raw.reconnect_timeout);
+    if (!options.reconnect_timeout)
+      fail(Kind::kUsage, fmt::format("\"{}\" is not a time", raw.reconnect_timeout),
+           "Give --reconnect-timeout in seconds, up to a week, or a number with suffix ms, s, min, h or d.");
+  }
   set_compression(raw.compress, options);
   options.stream_wal = raw.wal_method == "stream";
   options.manifest_checksums = manifest_checksums_of(raw.manifest_checksums);
@@ -251,6 +257,20 @@ std::optional<std::uint64_t> parse_rate(const std::string& text) {
   return protocol::parse_rate(text);
 }
 
+std::optional<std::chrono::milliseconds> parse_time(const std::string& text) {
+  constexpr std::pair<const char*, std::uint64_t> kUnits[] = {
+      {"", 1000}, {"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  constexpr std::uint64_t kTimeMax = 7 * 86'400'000ull;  // a week: what the donor's setting allows
+  std::uint64_t number = 0;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (result.ec != std::errc{}) return std::nullopt;
+  std::string unit(result.ptr, text.data() + text.size());
+  for (auto& [name, milliseconds] : kUnits)
+    if (unit == name && number <= kTimeMax / milliseconds)
+      return std::chrono::milliseconds(number * milliseconds);
+  return std::nullopt;
+}
+
 std::optional<std::pair<std::string, std::string>> parse_mapping(const std::string& text) {
   std::string sides[2];
   int side = 0;
@@ -303,6 +323,10 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->group(kConnectionGroup);
   app.add_flag("-W,--password", options.ask_password, "ask for a password first")
       ->group(kConnectionGroup);
+
+  app.add_option("--reconnect-timeout", raw.reconnect_timeout,
+                 "how long to try to reach a lost donor again (the donor's reconnect_timeout)")
+      ->type_name("TIME")->group(kConnectionGroup);
 
   app.add_option("--name", options.name, "name of the standby, and of its slot (host's name)")
       ->type_name("NAME")->group(kStandbyGroup);

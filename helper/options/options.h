@@ -2,6 +2,7 @@
 // the same letter, long name and meaning.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +50,8 @@ struct Options {
   bool verify_checksums = true;
   bool sync = true;
   bool delta = false;  // bring a cluster that is there up to date
+  // How long a lost donor is tried to be reached again; nothing: as long as its lease.
+  std::optional<std::chrono::milliseconds> reconnect_timeout;
 
   // After it.
   bool start = false;
@@ -77,6 +80,9 @@ std::string slot_name_of(const std::string& name);
 // pg_basebackup's rate: a number of kB, or with suffix k or M; in bytes per second. Empty if it
 // is none or outside 32 kB .. 1 GB.
 std::optional<std::uint64_t> parse_rate(const std::string& text);
+
+// A time as PostgreSQL writes it: a number of seconds, or with suffix ms, s, min, h or d.
+std::optional<std::chrono::milliseconds> parse_time(const std::string& text);
 
 // "OLDDIR=NEWDIR"; a '=' within a name is written "\=".
 std::optional<std::pair<std::string, std::string>> parse_mapping(const std::string& text);

@@ -44,6 +44,11 @@ std::uint64_t Plan::length_at(std::uint64_t offset) const {
 
 std::optional<Piece> Plan::next() {
   std::lock_guard lock(mutex_);
+  if (!given_back_.empty()) {
+    Piece piece = given_back_.back();
+    given_back_.pop_back();
+    return piece;
+  }
   while (at_ < order_.size()) {
     std::uint64_t size = list_.files[order_[at_]].size;
     Piece piece{order_[at_], offset_, 0};
@@ -59,6 +64,16 @@ std::optional<Piece> Plan::next() {
     if (!skips) return piece;
   }
   return std::nullopt;
+}
+
+bool Plan::is_empty() {
+  std::lock_guard lock(mutex_);
+  return given_back_.empty() && at_ == order_.size();
+}
+
+void Plan::give_back(const Piece& piece) {
+  std::lock_guard lock(mutex_);
+  given_back_.push_back(piece);
 }
 
 }  // namespace standby_clone

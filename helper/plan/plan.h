@@ -40,6 +40,13 @@ class Plan {
   // The next piece for whoever asks; nothing when all are given out. Thread-safe.
   std::optional<Piece> next();
 
+  // Nothing is to be given out now; something may be given back yet. Thread-safe.
+  bool is_empty();
+
+  // A piece, or what is left of one, that its stream could not read: for the next that
+  // asks. Thread-safe.
+  void give_back(const Piece& piece);
+
  private:
   bool is_left_out(std::uint64_t offset) const;
   std::uint64_t length_at(std::uint64_t offset) const;
@@ -51,6 +58,7 @@ class Plan {
   bool keeps_whole_ = false;
   std::size_t at_ = 0;
   std::uint64_t offset_ = 0;
+  std::vector<Piece> given_back_;
 };
 
 }  // namespace standby_clone

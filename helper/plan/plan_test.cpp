@@ -116,6 +116,27 @@ TEST(Plan, starts_with_the_largest_file) {
   EXPECT_EQ(order, (std::vector<std::uint32_t>{3, 1, 0, 2}));
 }
 
+TEST(Plan, gives_out_again_what_is_given_back) {
+  constexpr std::uint64_t kMiB = 1024 * 1024;
+  FileList list = list_of({40 * kMiB, 5});
+  Plan plan(list);
+  Piece first = *plan.next();
+  plan.give_back({first.file, 3 * kMiB, 13 * kMiB});
+  Piece again = *plan.next();
+  EXPECT_EQ(again.file, first.file);
+  EXPECT_EQ(again.offset, 3 * kMiB);
+  EXPECT_EQ(again.length, 13 * kMiB);
+  std::uint64_t rest = 0;
+  while (auto piece = plan.next()) rest += piece->length;
+  EXPECT_EQ(rest, 24 * kMiB + 5);
+  EXPECT_TRUE(plan.is_empty());
+  // After all was given out: a stream that breaks last still finds its work.
+  plan.give_back({1, 0, 5});
+  EXPECT_FALSE(plan.is_empty());
+  ASSERT_TRUE(plan.next());
+  EXPECT_FALSE(plan.next());
+}
+
 TEST(Plan, of_nothing_is_empty) {
   FileList list;
   EXPECT_FALSE(Plan(list).next());

@@ -141,6 +141,7 @@ void Progress::draw_bar(const Reading& reading) {
         human_size(reading.bytes_done), human_size(reading.bytes_total),
         human_rate(static_cast<std::uint64_t>(rate_)),
         human_rate(static_cast<std::uint64_t>(wire_rate_)), reading.streams, eta);
+    if (!lost_.empty()) tail += fmt::format("  {} CONNECTIONS LOST", lost_.size());
     unsigned taken = static_cast<unsigned>(tail.size()) + 10;
     unsigned room = width > taken + 4 ? std::min(width - taken, 40u) : 0;
     auto filled = static_cast<unsigned>(percent(reading) / 100 * room);
@@ -148,8 +149,9 @@ void Progress::draw_bar(const Reading& reading) {
     text = (reading.is_paused ? "paused " : "copying ") + bar + tail;
   } else {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - phase_started_);
-    text = fmt::format("{}{} ({})", reading.is_paused ? "paused: " : "", sentence_of(phase_),
-                       human_time(static_cast<std::uint64_t>(seconds.count())));
+    text = fmt::format("{}{} ({}){}", reading.is_paused ? "paused: " : "", sentence_of(phase_),
+                       human_time(static_cast<std::uint64_t>(seconds.count())),
+                       lost_.empty() ? "" : "  CONNECTION LOST");
   }
   // A bar that wraps is never wiped.
   text.resize(std::min<std::size_t>(text.size(), width));
@@ -176,7 +178,8 @@ void Progress::print_json(const Reading& reading) {
               {"files_total", reading.files_total},
               {"wal_bytes", reading.wal_bytes},
               {"throughput", static_cast<std::uint64_t>(rate_)},
-              {"streams", reading.streams}};
+              {"streams", reading.streams},
+              {"connections_lost", lost_.size()}};
   if (phase_ == Phase::kCopying && rate_ > 0 && reading.bytes_total > reading.bytes_done)
     object["eta_seconds"] = static_cast<std::uint64_t>(
         static_cast<double>(reading.bytes_total - reading.bytes_done) / rate_);
@@ -204,6 +207,49 @@ void Progress::warn(const std::string& text) {
 
 void Progress::detail(const std::string& text) {
   if (options_.verbose) say("", "detail", text);
+}
+
+void Progress::lost(const std::string& connection, const std::string& why) {
+  bool is_first = false;
+  {
+    std::lock_guard lock(mutex_);
+    is_first = lost_.empty();
+    if (is_first) lost_since_ = Clock::now();
+    lost_.insert(connection);
+    drawn_ = {};
+    if (options_.json)
+      return put_json({{"type", "connection"},
+                       {"connection", connection},
+                       {"state", "lost"},
+                       {"message", why}});
+  }
+  std::string text = fmt::format("lost a connection to the donor ({}): {}; trying to reach it again",
+                                 connection, why);
+  if (is_first)
+    warn(text);
+  else
+    detail(text);
+}
+
+void Progress::restored(const std::string& connection) {
+  double seconds = 0;
+  bool is_last = false;
+  {
+    std::lock_guard lock(mutex_);
+    lost_.erase(connection);
+    is_last = lost_.empty();
+    drawn_ = {};
+    seconds = std::chrono::duration<double>(Clock::now() - lost_since_).count();
+    if (options_.json)
+      return put_json({{"type", "connection"},
+                       {"connection", connection},
+                       {"state", "restored"},
+                       {"lost", lost_.size()}});
+  }
+  if (is_last)
+    note(fmt::format("all connections to the donor are there again, after {:.1f} s", seconds));
+  else
+    detail(fmt::format("a connection to the donor is there again ({})", connection));
 }
 
 void Progress::complete(const Summary& summary) {

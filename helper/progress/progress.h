@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "helper/base/failure.h"
@@ -53,6 +54,11 @@ class Progress {
   void warn(const std::string& text);
   void detail(const std::string& text);  // with --verbose only
 
+  // A connection of the donor's is lost, and there again. The first one that is lost and the last
+  // one that is back make a line; with JSON each does. Thread-safe.
+  void lost(const std::string& connection, const std::string& why);
+  void restored(const std::string& connection);
+
   void complete(const Summary& summary);
   void fail(const Failure& failure, const std::string& what_remains);
 
@@ -77,6 +83,8 @@ class Progress {
   Clock::time_point phase_started_ = started_;
   Clock::time_point measured_ = started_;
   Clock::time_point drawn_{};
+  std::set<std::string> lost_;
+  Clock::time_point lost_since_{};
   Reading last_;
   double rate_ = 0, wire_rate_ = 0;  // bytes per second, smoothed
 };

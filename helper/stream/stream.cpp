@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <set>
 #include <zstd.h>
 
 #include "protocol/crc32c.h"
@@ -72,8 +73,44 @@ void Stream::run() {
       took = true;
     }
     if (connection_->copy_ended()) distrust("it ended a stream before all was sent");
-    if (!took) connection_->wait(1000);
+    if (took)
+      heard_ = std::chrono::steady_clock::now();
+    else
+      wait();
   }
+}
+
+void Stream::wait() {
+  if (connection_->wait(1000) || !job_.donor_is_silent || !job_.donor_is_silent()) return;
+  if (std::chrono::steady_clock::now() - heard_ >
+      std::chrono::milliseconds(protocol::kSilenceMs))
+    fail(Kind::kLostDonor,
+         fmt::format("nothing was heard from the donor for {} s", protocol::kSilenceMs / 1000),
+         "Check the network between the hosts.");
+}
+
+void Stream::give_back() {
+  std::set<const Patch*> patches;
+  for (const auto* asks : {&pending_, &asks_}) {
+    for (const Ask& ask : *asks) {
+      if (!ask.patch)
+        job_.plan.give_back({ask.file, ask.offset, ask.length});
+      else if (patches.insert(ask.patch.get()).second)
+        give_back(ask.file, *ask.patch);
+    }
+  }
+  pending_.clear();
+  asks_.clear();
+  job_.counters.bytes_done.fetch_sub(chunk_.received, std::memory_order_relaxed);
+  chunk_ = {};
+}
+
+// Some of its pages may have been written: the whole chunk is looked at again.
+void Stream::give_back(std::uint32_t file, const Patch& patch) {
+  job_.counters.bytes_done.fetch_sub(patch.read_bytes, std::memory_order_relaxed);
+  std::uint64_t length =
+      std::min<std::uint64_t>(protocol::kChunkSize, file_of(file).size - patch.offset);
+  job_.plan.give_back({file, patch.offset, length});
 }
 
 // Asks for chunks up to the limits. True if something was asked for.
@@ -268,6 +305,7 @@ void Stream::take_end(const RangeEnd& end) {
     job_.files.chunk_done(asked.file, {asked.offset, chunk_.received, chunk_.crc, is_gone, is_bad});
   }
   chunk_ = {};
+  has_taken_a_chunk_ = true;
 }
 
 // Of a chunk of which pages came: its CRC is that of what is on disk now.
@@ -374,7 +412,7 @@ std::string Stream::read_small_file(const std::string& path, std::uint32_t size)
     auto message = connection_->receive();
     if (!message) {
       if (connection_->copy_ended()) distrust("it ended a stream before all was sent");
-      connection_->wait(1000);
+      wait();
       continue;
     }
     auto kind = protocol::kind_of<protocol::FrameKind>(message->bytes());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -32,6 +33,9 @@ struct CopyJob {
       report_bad_pages;
   // While it is set nothing more is asked for.
   const std::atomic<bool>* is_paused = nullptr;
+  // Has the donor fallen silent, to all that is known? A stream that has heard nothing either
+  // gives its connection up. Any thread; may be empty.
+  std::function<bool()> donor_is_silent = {};
   // Files that are here are compared, with this seed, and not just read.
   bool compares = false;
   std::uint64_t hash_seed = 0;
@@ -51,6 +55,10 @@ class Stream {
 
   // Ends the connection in order.
   void close();
+
+  // After a lost connection: what was asked for and has not come whole is for others to read.
+  void give_back();
+  bool has_taken_a_chunk() const { return has_taken_a_chunk_; }
 
  private:
   // A chunk of which only pages are read. Kept by the requests for them.
@@ -81,6 +89,8 @@ class Stream {
     bool has_content = false;
   };
 
+  void wait();
+  void give_back(std::uint32_t file, const Patch& patch);
   bool ask_for_more();
   bool take_piece();
   void ask_to_read(const Piece& piece);
@@ -113,6 +123,8 @@ class Stream {
   std::uint32_t next_tag_ = 1;
   std::uint32_t plain_outstanding_ = 0;
   std::uint32_t requests_outstanding_ = 0;
+  bool has_taken_a_chunk_ = false;
+  std::chrono::steady_clock::time_point heard_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace standby_clone

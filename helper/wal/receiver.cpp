@@ -43,9 +43,9 @@ void identify(Connection& connection, std::uint64_t system_identifier) {
        "Connect to the donor itself, not through a balancer or a pooler.");
 }
 
-WalReceiver::WalReceiver(std::unique_ptr<Connection> connection, const WalStart& start,
-                         const Target& target, StopSource& stop, FirstFailure& failure)
-    : connection_(std::move(connection)),
+WalReceiver::WalReceiver(const WalSource& source, const WalStart& start, const Target& target,
+                         StopSource& stop, FirstFailure& failure)
+    : source_(source),
       target_(target),
       stop_(stop),
       failure_(failure),
@@ -73,9 +73,31 @@ std::string WalReceiver::history(Timeline timeline) const {
   return found == histories_.end() ? "" : found->second;
 }
 
+// After a lost connection it goes on at its position, in the middle of a segment too.
 void WalReceiver::run() {
+  Backoff backoff(source_.patience, stop_);
+  bool is_lost = false;
+  while (!stop_.requested()) {
+    Lsn begun_at = at_;
+    try {
+      connection_ = source_.open();
+      if (is_lost) source_.restored();
+      is_lost = false;
+      return receive();
+    } catch (const Failure& failure) {
+      connection_.reset();
+      if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
+      if (at_ != begun_at) backoff.worked();
+      if (!is_lost) source_.lost(failure);
+      is_lost = true;
+      backoff.wait_after(failure);
+    }
+  }
+}
+
+void WalReceiver::receive() {
   prove_server();
-  if (timeline_ > 1) fetch_history(timeline_);
+  if (timeline_ > 1 && history(timeline_).empty()) fetch_history(timeline_);
   while (!has_all()) {
     stream();
     if (stop_.requested()) return;
@@ -109,15 +131,22 @@ void WalReceiver::stream() {
   connection_->start_copy_both(
       fmt::format("START_REPLICATION PHYSICAL {} TIMELINE {}", to_string(at_), timeline_),
       Kind::kDonorFailed);
-  auto answered = Clock::now();
+  auto answered = heard_ = Clock::now();
   while (!stop_.requested() && !has_all() && !connection_->copy_ended()) {
-    while (auto message = connection_->receive()) handle(*message);
+    while (auto message = connection_->receive()) {
+      handle(*message);
+      heard_ = Clock::now();
+    }
     if (connection_->copy_ended() || has_all()) break;
     if (Clock::now() - answered > kAnswerInterval) {
       answer();
       answered = Clock::now();
     }
-    connection_->wait(500);
+    bool came = connection_->wait(500);
+    if (!came && source_.donor_is_silent() &&
+        Clock::now() - heard_ > std::chrono::milliseconds(protocol::kSilenceMs))
+      fail(Kind::kLostDonor, "nothing was heard from the donor's WAL sender any more",
+           "Check the network between the hosts.");
   }
 }
 

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 
+#include "helper/base/backoff.h"
 #include "helper/base/first_failure.h"
 #include "helper/base/lsn.h"
 #include "helper/connection/connection.h"
@@ -24,11 +27,20 @@ struct WalStart {
   std::string temporary_slot;  // proves that this connection reached the same server
 };
 
+// Where its connections come from, and who hears of their loss. All in its thread.
+struct WalSource {
+  // A replication connection that was checked by identify().
+  std::function<std::unique_ptr<Connection>()> open;
+  std::function<void(const Failure&)> lost;
+  std::function<void()> restored;
+  std::function<bool()> donor_is_silent;  // to all that is known otherwise
+  std::chrono::milliseconds patience{0};
+};
+
 class WalReceiver {
  public:
-  // `connection` is a replication connection that was checked by identify(). pg_wal and
-  // pg_wal/archive_status are there already.
-  WalReceiver(std::unique_ptr<Connection> connection, const WalStart& start, const Target& target,
+  // pg_wal and pg_wal/archive_status are there already.
+  WalReceiver(const WalSource& source, const WalStart& start, const Target& target,
               StopSource& stop, FirstFailure& failure);
   ~WalReceiver();  // stops the thread
 
@@ -43,6 +55,7 @@ class WalReceiver {
 
  private:
   void run();
+  void receive();
   void prove_server();
   void fetch_history(Timeline timeline);
   void stream();
@@ -54,6 +67,7 @@ class WalReceiver {
   void answer();
   bool has_all() const { return stop_lsn_.load() != 0 && at_ >= stop_lsn_.load(); }
 
+  const WalSource source_;
   std::unique_ptr<Connection> connection_;
   const Target& target_;
   StopSource& stop_;
@@ -62,6 +76,7 @@ class WalReceiver {
   const std::string temporary_slot_;
   Timeline timeline_;
   Lsn at_;  // received up to here
+  std::chrono::steady_clock::time_point heard_{};
   UniqueFd segment_;
   std::string segment_name_;
   mutable std::mutex history_mutex_;

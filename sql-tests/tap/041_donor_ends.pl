@@ -1,5 +1,6 @@
-# Something on the donor ends in mid-copy: a stream's backend, the control connection, the clone
-# worker, the WAL sender, the server itself. Each time one clear message, nothing startable, nothing left.
+# The donor gives up in mid-copy: its clone worker is terminated, or the server crashes and does not come
+# back in time. Each time one clear message, nothing startable, nothing left. (Connections that
+# end are made again: see 100 to 103.)
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -11,55 +12,47 @@ my $primary = new_primary();
 fill_primary($primary);
 my $place = new_place();
 
-my %victims = (
-	'a stream' => 'SELECT pid FROM clone_streams LIMIT 1',
-	'the clone worker' => "SELECT pid FROM pg_stat_activity WHERE backend_type = 'standby clone worker'",
-	'the WAL sender' => "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'",
-	'the control connection' => <<'SQL');
-SELECT pid FROM pg_stat_activity WHERE application_name = 'pg_standby_clone'
- AND backend_type = 'client backend' AND pid NOT IN (SELECT pid FROM clone_streams)
-SQL
-my %says = (
-	'a stream' => [ 'lost', qr/terminating connection/ ],
-	'the clone worker' => [ 'donor', qr/the donor ended the clone: the clone worker was terminated/ ],
-	'the WAL sender' => [ 'lost', qr/error: / ],
-	'the control connection' => [ 'lost', qr/error: terminating connection/ ]);
-
-$primary->append_conf('postgresql.conf', "pg_standby_clone.reconnect_timeout = '3s'\n");
-$primary->reload;
-for my $victim (sort keys %victims)
-{
-	my $run = start_clone($primary, $place, '-N', '-r', '2M', '-j', '2');
-	wait_for_copying($primary, $run);
-	my $pid = $primary->safe_psql('postgres', $victims{$victim});
-	like($pid, qr/^\d+$/, "$victim: is there");
-	is($primary->safe_psql('postgres', "SELECT pg_terminate_backend($pid)"), 't', "$victim: is terminated");
-	my ($class, $message) = @{ $says{$victim} };
-	clone_fails($run, $class, $message, $victim);
-	is(scalar(() = $run->err =~ /error: /g), 1, "$victim: one error");
-	is_not_startable($place->data_dir, $victim);
-	is_clean_on($primary, $victim);
-	like($primary->safe_psql('postgres', 'SELECT state, error <> $$$$ FROM clone_status() LIMIT 1'),
-		qr/^failed\|t/, "$victim: the donor remembers why");
-}
-
-# A cancelled statement is a stream's end.
-my $run = start_clone($primary, $place, '-N', '-r', '2M');
+my $run = start_clone($primary, $place, '-N', '-r', '2M', '-j', '2');
 wait_for_copying($primary, $run);
-$primary->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM clone_streams");
-clone_fails($run, 'donor', qr/canceling statement/, 'cancelled statements');
-is_clean_on($primary, 'cancelled statements');
+my $pid = $primary->safe_psql('postgres',
+	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'standby clone worker'");
+like($pid, qr/^\d+$/, 'the clone worker is there');
+is($primary->safe_psql('postgres', "SELECT pg_terminate_backend($pid)"), 't', 'and is terminated');
+clone_fails($run, 'donor', qr/clone worker was terminated/, 'no worker');
+is(scalar(() = $run->err =~ /error: /g), 1, 'no worker: one error');
+is_not_startable($place->data_dir, 'no worker');
+is_clean_on($primary, 'no worker');
+is($primary->safe_psql('postgres', 'SELECT state, error FROM clone_status() LIMIT 1'),
+	'failed|the clone worker was terminated', 'no worker: the donor remembers why');
 
-# A crash of the server; then it is up again and clones.
-$run = start_clone($primary, $place, '--name', 'crash', '-N', '-r', '2M');
+# The same while the helper is away: it comes back to a clone that has failed.
+$run = start_clone($primary, $place, '-N', '-r', '2M', '-j', '2');
+wait_for_copying($primary, $run);
+$run->signal('STOP');
+$primary->safe_psql('postgres',
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'standby clone worker'
+	  OR (application_name = 'pg_standby_clone' AND pid <> pg_backend_pid())");
+is_clean_on($primary, 'no worker, helper away');
+$run->signal('CONT');
+clone_fails($run, 'donor', qr/the clone has ended: the clone worker was terminated/, 'no worker, helper away');
+
+# A crash of the server, which is not up again in time; then it is, and clones.
+$run = start_clone($primary, $place, '--name', 'crash', '-N', '-r', '2M', '--reconnect-timeout', '2');
 wait_for_copying($primary, $run);
 $primary->stop('immediate');
-clone_fails($run, 'lost', qr/error: .*(server closed|terminating connection)/, 'crash');
-is(scalar(my @lines = split /\n/, $run->err), 6, 'crash: no chatter') or diag($run->err);
+clone_fails($run, 'lost', qr/error: could not reach the donor again within 2 s: /, 'crash');
+cmp_ok(scalar(my @lines = split /\n/, $run->err), '<', 9, 'crash: no chatter') or diag($run->err);
 is_not_startable($place->data_dir, 'crash');
 $primary->start;
 is_clean_on($primary, 'crash');
 exit_is(run_clone($primary, $place, '--name', 'crash', '-N'), 'completed', 'after the crash');
 prove_standby($primary, $place, 'after the crash', slot => 'crash');
+
+# With no time to reconnect a broken connection is the end, at once.
+$run = start_clone($primary, new_place('other'), '--name', 'other', '-N', '-r', '2M', '--reconnect-timeout', '0');
+wait_for_copying($primary, $run);
+$primary->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM clone_streams LIMIT 1');
+clone_fails($run, 'lost', qr/error: terminating connection/, 'no patience');
+is_clean_on($primary, 'no patience', 'crash');
 
 done_testing();

@@ -25,7 +25,7 @@ our @EXPORT = qw(
 # The exit codes of docs/exit-codes.md.
 our %EXIT = (
   usage => 2, connection => 3, target => 4, preflight => 5, corrupted => 6,
-  disk => 7, cancelled => 8, lost => 9, donor => 10, start => 11);
+  disk => 7, cancelled => 8, lost => 9, donor => 10, start => 11, lease => 12);
 
 # The tests' own name would hide the program's in pg_stat_activity.
 delete $ENV{PGAPPNAME};

@@ -31,3 +31,17 @@ test-monitoring: stage
 # protocol/version.h has the version; wherever else it must be written, it is the same.
 check-versions:
 	@$(top)/ci/check-versions
+
+# The documents as HTML, by pandoc.
+.PHONY: docs
+docs:
+	@command -v pandoc >/dev/null || { echo "make docs needs pandoc" >&2; exit 1; }
+	@mkdir -p $(BUILD)/html
+	@for page in $(top)/README.md $(top)/CHANGELOG.md $(top)/CONTRIBUTING.md $(top)/docs/*.md; do \
+	  name=$$(basename $$page .md); \
+	  sed -E 's,\]\((\.\./|docs/)?([A-Za-z0-9_-]+)\.md(#[a-z-]*)?\),](\2.html\3),g' $$page | \
+	    pandoc -f gfm -t html5 -s --metadata title="$$name" --css style.css -o $(BUILD)/html/$$name.html || exit 1; \
+	done
+	@cp $(top)/docs/*.svg $(top)/docs/json-schema.json $(BUILD)/html/
+	@printf 'body{max-width:62em;margin:2em auto;font-family:sans-serif;line-height:1.45}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.25em .6em;vertical-align:top}pre{background:#f4f4f4;padding:.7em;overflow-x:auto}\n' > $(BUILD)/html/style.css
+	@echo "build/html/README.html"

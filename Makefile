@@ -12,7 +12,8 @@
 #   make clean, make dist
 #
 # PG_CONFIG chooses the PostgreSQL to build for, BINDIR where the program is installed
-# (default: beside pg_basebackup), CXX the compiler; WERROR= lets warnings pass.
+# (default: beside pg_basebackup), UNITDIR where the agent's systemd unit, CXX the compiler; WERROR=
+# lets warnings pass.
 
 top := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 export top
@@ -31,6 +32,8 @@ export WERROR
 
 BINDIR ?= $(shell $(PG_CONFIG) --bindir)
 MANDIR ?= $(shell $(PG_CONFIG) --mandir)
+UNITDIR ?= $(if $(PREFIX),$(PREFIX),/usr/local)/lib/systemd/system
+UNIT := pg_standby_clone-agent@.service
 
 .PHONY: all extension helper install install-extension install-helper uninstall installcheck \
         stage test unit-test regress tap server-tests check-boundaries run-demo run-bench demo bench dist clean
@@ -60,6 +63,9 @@ install-helper: helper
 	install -m 755 $(top)/packaging/patroni/pg_standby_clone_patroni '$(DESTDIR)$(BINDIR)/'
 	mkdir -p '$(DESTDIR)$(MANDIR)/man1'
 	install -m 644 $(top)/docs/pg_standby_clone.1 '$(DESTDIR)$(MANDIR)/man1/'
+	mkdir -p '$(DESTDIR)$(UNITDIR)'
+	sed 's,@BINDIR@,$(BINDIR),' '$(top)/systemd/$(UNIT)' > '$(DESTDIR)$(UNITDIR)/$(UNIT)'
+	chmod 644 '$(DESTDIR)$(UNITDIR)/$(UNIT)'
 
 # Completion needs perl to be made; without it there is none.
 	@if command -v perl >/dev/null; then $(MAKE) --no-print-directory install-completions; fi
@@ -67,7 +73,7 @@ install-helper: helper
 uninstall:
 	+@$(EXTENSION_MAKE) uninstall
 	rm -f '$(DESTDIR)$(BINDIR)/pg_standby_clone' '$(DESTDIR)$(BINDIR)/pg_standby_clone_patroni' \
-	  '$(DESTDIR)$(MANDIR)/man1/pg_standby_clone.1' \
+	  '$(DESTDIR)$(MANDIR)/man1/pg_standby_clone.1' '$(DESTDIR)$(UNITDIR)/$(UNIT)' \
 	  '$(DESTDIR)$(DATADIR)/bash-completion/completions/pg_standby_clone' \
 	  '$(DESTDIR)$(DATADIR)/zsh/vendor-completions/_pg_standby_clone'
 

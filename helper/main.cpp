@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <unistd.h>
 
+#include "helper/agent/agent.h"
 #include "helper/base/failure.h"
 #include "helper/base/message.h"
 #include "helper/base/stop.h"
@@ -42,6 +43,7 @@ int main(int argc, char** argv) {
     StopSource stop;
     install_signals(stop);
     if (options.command == Command::kCheck) return run_check(options, stop);
+    if (options.command == Command::kAgent) return run_agent(options, stop);
     Progress progress({options.progress, options.verbose, options.json});
     return run_clone(options, progress, stop);
   } catch (const Failure& failure) {

@@ -9,15 +9,12 @@
 #include "helper/wal/receiver.h"
 
 namespace standby_clone {
-namespace {
 
 std::string destination_of(const Options& options) {
   char name[256] = "";
   gethostname(name, sizeof(name) - 1);
   return std::string(name) + ":" + options.data_directory;
 }
-
-}  // namespace
 
 void Session::connect() {
   auto connection =
@@ -57,6 +54,7 @@ void Session::check(Connection& connection, const std::string& schema) const {
 void Session::begin() {
   protocol::Begin request;
   std::string destination = destination_of(options_);
+  request.request_id = options_.request_id;
   request.target = options_.name;
   request.destination = destination;
   request.slot_name = options_.slot;

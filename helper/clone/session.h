@@ -23,6 +23,9 @@
 
 namespace standby_clone {
 
+// Host and directory, for people.
+std::string destination_of(const Options& options);
+
 // The main thread's, but for what says otherwise.
 class Session {
  public:

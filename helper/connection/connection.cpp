@@ -208,6 +208,8 @@ void Connection::connect(const Donor& donor, Purpose purpose, const Address* add
   keywords.add("keepalives_count", "4");
   keywords.add("tcp_user_timeout", "30000");
   keywords.add("fallback_application_name", "pg_standby_clone");
+  primary_only_ = donor.primary_only;
+  if (primary_only_) keywords.add("target_session_attrs", "primary");
   bool names_database = false;
   if (is_conninfo(donor.connection)) {
     auto said = said_in(donor.connection);
@@ -436,6 +438,10 @@ bool Connection::wait(int timeout_ms) {
   return true;
 }
 
+void Connection::drop_notifications() {
+  while (PGnotify* notification = PQnotifies(connection_)) PQfreemem(notification);
+}
+
 void Connection::end_copy() {
   if (PQputCopyEnd(connection_, nullptr) < 0) fail_lost("end the copy");
   flush();
@@ -463,6 +469,7 @@ std::string Connection::standby_conninfo(const std::string& application_name, bo
     if (keyword == "password" && !with_password) is_left_out = true;
     // libpq names its default file whether it is there or not.
     if (keyword == "passfile" && access(option->val, R_OK) != 0) is_left_out = true;
+    if (keyword == "target_session_attrs" && primary_only_ && value == "primary") is_left_out = true;
     if (keyword == "dbname" && !(with_database && user_gave_database_)) is_left_out = true;
     if (option->compiled != nullptr && value == option->compiled && keyword != "port")
       is_left_out = true;

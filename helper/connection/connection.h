@@ -24,6 +24,7 @@ struct Donor {
   std::string host, port, user;
   bool never_ask_password = false;
   bool ask_password = false;
+  bool primary_only = false;  // of several hosts the one that is no standby
 };
 
 // Where the first connection ended up; all others go there too, whatever a multi-host
@@ -102,6 +103,9 @@ class Connection {
   // timeout_ms. True if something came.
   bool wait(int timeout_ms);
 
+  // Forgets what LISTEN brought, of which wait() has returned.
+  void drop_notifications();
+
   // Ends the copy from our side, so that the server's procedure returns.
   void end_copy();
   // After an ended copy: the rows the server sends next, until it is ready.
@@ -125,6 +129,7 @@ class Connection {
   std::string password_;
   bool user_gave_database_ = false;
   bool is_reconnect_ = false;
+  bool primary_only_ = false;
   bool copy_ended_ = false;
   bool output_pending_ = false;
   std::string last_notice_;  // often the server's reason for the end that follows

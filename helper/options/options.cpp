@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ constexpr char kTargetGroup[] = "Target";
 constexpr char kStandbyGroup[] = "Standby";
 constexpr char kCopyGroup[] = "Copy";
 constexpr char kStartGroup[] = "Start of the standby";
+constexpr char kAgentGroup[] = "Agent";
 constexpr char kOutputGroup[] = "Output";
 
 struct Raw {
@@ -38,26 +40,6 @@ std::string host_name() {
   char name[256] = "";
   if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "standby";
   return name;
-}
-
-void set_compression(const std::string& text, Options& options) {
-  if (text == "none") return;
-  auto colon = text.find(':');
-  std::string method = text.substr(0, colon);
-  if (method != "zstd")
-    fail(Kind::kUsage, fmt::format("unknown compression \"{}\"", text),
-         "Use --compress=none or --compress=zstd[:LEVEL].");
-  int level = 1;
-  if (colon != std::string::npos) {
-    std::string digits = text.substr(colon + 1);
-    auto result = std::from_chars(digits.data(), digits.data() + digits.size(), level);
-    if (result.ec != std::errc{} || result.ptr != digits.data() + digits.size() || level < 1 ||
-        level > 19)
-      fail(Kind::kUsage, fmt::format("zstd has no level \"{}\"", digits),
-           "Levels go from 1 to 19.");
-  }
-  options.compression = protocol::Compression::kZstd;
-  options.compression_level = static_cast<std::int8_t>(level);
 }
 
 ManifestChecksums manifest_checksums_of(const std::string& text) {
@@ -103,6 +85,19 @@ std::string absolute(const std::string& path, const char* option) {
 
 void strip_slashes(std::string& path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
+}
+
+void check_agent(Options& options) {
+  if (!options.is_named)
+    fail(Kind::kUsage, "an agent needs the name its clones are requested for",
+         "Name it with --name, as in request_standby_clone('NAME').");
+  if (options.ask_password)
+    fail(Kind::kUsage, "an agent has nobody to ask for a password",
+         "Use a password file (~/.pgpass) instead of --password.");
+  options.never_ask_password = true;
+  if (options.manage_server && !options.allow_overwrite)
+    fail(Kind::kUsage, "--manage-server needs --allow-overwrite",
+         "A server is stopped only to overwrite its directory.");
 }
 
 void check_and_fill(const Raw& raw, Options& options) {
@@ -156,7 +151,8 @@ void check_and_fill(const Raw& raw, Options& options) {
   if (options.jobs < 1 || options.jobs > protocol::kStreamsMax)
     fail(Kind::kUsage, fmt::format("{} streams are not possible", options.jobs),
          fmt::format("Use --jobs from 1 to {}.", protocol::kStreamsMax));
-  if (options.name.empty()) options.name = host_name().substr(0, 63);
+  options.is_named = !options.name.empty();
+  if (!options.is_named) options.name = host_name().substr(0, 63);
   if (options.name.size() > 63)
     fail(Kind::kUsage, fmt::format("the name \"{}\" is longer than 63 bytes", options.name),
          "Give a shorter --name.");
@@ -167,6 +163,7 @@ void check_and_fill(const Raw& raw, Options& options) {
   if (options.label.empty()) options.label = "pg_standby_clone " + options.name;
   if (options.label.size() >= protocol::kTextMax || options.label.find('\n') != std::string::npos)
     fail(Kind::kUsage, "the label is too long or has more than one line", "Give a shorter --label.");
+  if (options.command == Command::kAgent) check_agent(options);
   if (options.never_ask_password && options.ask_password)
     fail(Kind::kUsage, "--no-password and --password contradict each other", "Give one of them.");
 }
@@ -176,9 +173,10 @@ std::vector<std::string> arguments_of(int argc, const char* const* argv, Command
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (!arguments.empty() && !arguments.front().starts_with('-')) {
     if (arguments.front() == "check") command = Command::kCheck;
+    else if (arguments.front() == "agent") command = Command::kAgent;
     else if (arguments.front() != "clone")
       fail(Kind::kUsage, fmt::format("unknown command \"{}\"", arguments.front()),
-           "The commands are clone (may be left out) and check.");
+           "The commands are clone (may be left out), check and agent.");
     arguments.erase(arguments.begin());
   }
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
@@ -230,18 +228,48 @@ void report_usage(const Failure& failure) {
 
 class Help : public CLI::Formatter {
  public:
-  Help() { column_width(34); }
+  explicit Help(Command command) : command_(command) { column_width(34); }
   std::string make_option_opts(const CLI::Option* option) const override {
     return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
   }
   std::string make_usage(const CLI::App*, std::string) const override {
+    if (command_ == Command::kAgent)
+      return "\nUsage:\n"
+             "  pg_standby_clone agent -D DIR --name TARGET [-d CONNINFO | -h HOST -p PORT -U USER] "
+             "[OPTION]...\n";
     return "\nUsage:\n"
            "  pg_standby_clone [clone] -D DIR [-d CONNINFO | -h HOST -p PORT -U USER] [OPTION]...\n"
-           "  pg_standby_clone check   -D DIR ...    tell what would stop it; touches nothing\n";
+           "  pg_standby_clone check   -D DIR ...    tell what would stop it; touches nothing\n"
+           "  pg_standby_clone agent   -D DIR --name TARGET ...   wait for "
+           "request_standby_clone(TARGET);\n"
+           "                                         its own options: pg_standby_clone agent --help\n";
   }
+
+ private:
+  Command command_;
 };
 
 }  // namespace
+
+void set_compression(const std::string& text, Options& options) {
+  if (text == "none") return;
+  auto colon = text.find(':');
+  std::string method = text.substr(0, colon);
+  if (method != "zstd")
+    fail(Kind::kUsage, fmt::format("unknown compression \"{}\"", text),
+         "Use --compress=none or --compress=zstd[:LEVEL].");
+  int level = 1;
+  if (colon != std::string::npos) {
+    std::string digits = text.substr(colon + 1);
+    auto result = std::from_chars(digits.data(), digits.data() + digits.size(), level);
+    if (result.ec != std::errc{} || result.ptr != digits.data() + digits.size() || level < 1 ||
+        level > 19)
+      fail(Kind::kUsage, fmt::format("zstd has no level \"{}\"", digits),
+           "Levels go from 1 to 19.");
+  }
+  options.compression = protocol::Compression::kZstd;
+  options.compression_level = static_cast<std::int8_t>(level);
+}
 
 std::string slot_name_of(const std::string& name) {
   std::string slot = name.substr(0, 63);
@@ -292,9 +320,13 @@ std::optional<std::pair<std::string, std::string>> parse_mapping(const std::stri
 Parsed parse_options(int argc, const char* const* argv) {
   Options options;
   Raw raw;
-  CLI::App app{"pg_standby_clone makes a streaming standby of a running PostgreSQL server.",
+  // What is offered, and so its help, depends on it.
+  bool is_agent = argc > 1 && std::strcmp(argv[1], "agent") == 0;
+  CLI::App app{is_agent ? "pg_standby_clone agent waits for clones asked for on the primary with "
+                          "request_standby_clone()."
+                        : "pg_standby_clone makes a streaming standby of a running PostgreSQL server.",
                "pg_standby_clone"};
-  app.formatter(std::make_shared<Help>());
+  app.formatter(std::make_shared<Help>(is_agent ? Command::kAgent : Command::kClone));
   app.set_help_flag();
   bool help = false, version = false;
 
@@ -373,6 +405,15 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->type_name("COMMAND")->group(kStartGroup);
   app.add_option("--stop-command", options.stop_command, "stops the server (pg_ctl)")
       ->type_name("COMMAND")->group(kStartGroup);
+
+  if (is_agent) {
+    app.add_flag("--allow-overwrite", options.allow_overwrite,
+                 "a request may ask for delta on a used directory")
+        ->group(kAgentGroup);
+    app.add_flag("--manage-server", options.manage_server,
+                 "and a server that runs there is stopped first")
+        ->group(kAgentGroup);
+  }
 
   app.add_flag("-P,--progress", options.progress, "show progress when not on a terminal, too")
       ->group(kOutputGroup);

@@ -15,7 +15,7 @@ namespace standby_clone {
 
 enum class ManifestChecksums { kNone, kCrc32c, kSha224, kSha256, kSha384, kSha512 };
 
-enum class Command { kClone, kCheck };
+enum class Command { kClone, kCheck, kAgent };
 
 struct Options {
   Command command = Command::kClone;
@@ -33,6 +33,7 @@ struct Options {
 
   // What is made.
   std::string name;   // of the standby: application_name
+  bool is_named = false;  // by --name
   std::string slot;   // empty: none
   bool slot_given = false;
   bool stream_wal = true;  // -X stream
@@ -60,6 +61,11 @@ struct Options {
   std::string config_file;     // absolute; empty: in the data directory
   std::string start_command, stop_command;  // for the shell; empty: pg_ctl
 
+  // Of the agent: what a request may make it do.
+  bool allow_overwrite = false;
+  bool manage_server = false;
+  std::int64_t request_id = 0;  // of request_standby_clone(); 0: the command's own clone
+
   // What is shown.
   bool progress = false;
   bool verbose = false;
@@ -73,6 +79,9 @@ struct Parsed {
 
 // Prints help, version or the one error itself.
 Parsed parse_options(int argc, const char* const* argv);
+
+// "none", "zstd" or "zstd:LEVEL". Fails with kUsage.
+void set_compression(const std::string& text, Options& options);
 
 // "NAME becomes a slot name": lower case, every other character '_', at most 63 bytes.
 std::string slot_name_of(const std::string& name);

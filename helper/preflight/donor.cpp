@@ -98,8 +98,11 @@ void ask_collations(Connection& connection, DonorReport& report) {
 }  // namespace
 
 Donor donor_of(const Options& options) {
-  return {options.connection, options.host,           options.port,
-          options.user,       options.never_ask_password, options.ask_password};
+  // Requests are the primary's: an agent, and what it clones, want no standby.
+  return {options.connection,         options.host,
+          options.port,               options.user,
+          options.never_ask_password, options.ask_password,
+          options.command == Command::kAgent};
 }
 
 std::vector<HotSetting> read_hot_settings(Connection& connection) {

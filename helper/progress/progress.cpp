@@ -288,6 +288,7 @@ void Progress::complete(const Summary& summary) {
 
 void Progress::fail(const Failure& failure, const std::string& what_remains) {
   std::lock_guard lock(mutex_);
+  failure_ = failure;
   clear_bar();
   if (options_.json)
     put_json({{"type", "error"},

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -59,6 +60,9 @@ class Progress {
   void lost(const std::string& connection, const std::string& why);
   void restored(const std::string& connection);
 
+  // What fail() was told.
+  const std::optional<Failure>& failure() const { return failure_; }
+
   void complete(const Summary& summary);
   void fail(const Failure& failure, const std::string& what_remains);
 
@@ -77,6 +81,7 @@ class Progress {
   const ProgressOptions options_;
   const bool on_terminal_;
   std::mutex mutex_;  // guards the output
+  std::optional<Failure> failure_;
   bool bar_drawn_ = false;
   protocol::Phase phase_ = protocol::Phase::kPreparing;
   Clock::time_point started_ = Clock::now();

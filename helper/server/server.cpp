@@ -147,14 +147,15 @@ std::string reason_in(const std::string& log) {
   std::string reason;
   bool is_fatal = false;
   for (const auto& line : lines_of(log)) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    auto begin = line.find_first_not_of(" \t\r");
+    if (begin == std::string::npos) continue;
     auto fatal = line.find("FATAL:  ");
     if (fatal == std::string::npos) fatal = line.find("PANIC:  ");
     if (fatal != std::string::npos) {
       reason = line.substr(fatal + 8);
       is_fatal = true;
     } else if (!is_fatal) {
-      reason = line;
+      reason = line.substr(begin);
     }
   }
   return reason;

@@ -43,7 +43,7 @@ TEST(Reason, is_the_last_fatal_line) {
 }
 
 TEST(Reason, is_the_last_line_where_nothing_is_fatal) {
-  EXPECT_EQ(reason_in("one\ntwo\n\n  \n"), "two");
+  EXPECT_EQ(reason_in("one\n  two\n\n  \n"), "two");
   EXPECT_EQ(reason_in(""), "");
 }
 

@@ -20,7 +20,7 @@ our @EXPORT = qw(
   new_primary fill_primary new_place start_clone run_clone start_server_in prove_standby
   same_content is_clean_on is_not_startable wait_until wait_for_copying catch_up
   file_path_of in_place exit_is clone_fails scratch content_of phase_of
-  own_config prove_started wait_for_streaming adopt status_of);
+  own_config prove_started wait_for_streaming start_agent request state_is adopt status_of);
 
 # The exit codes of docs/exit-codes.md.
 our %EXIT = (
@@ -147,6 +147,46 @@ sub clone_fails
 	exit_is($run, $class, $what);
 	like($run->err, $like, "$what: says so");
 	return $run;
+}
+
+# An agent for the target `clone`, unless the options say otherwise, known to the primary on return.
+sub start_agent
+{
+	my ($primary, $to, @options) = @_;
+	my $directory = ref $to ? $to->data_dir : $to;
+	my @command = ('pg_standby_clone', 'agent', '-D', $directory);
+	push @command, '--name', 'clone' unless grep { $_ eq '--name' } @options;
+	push @command, '-h', $primary->host, '-p', $primary->port unless grep { $_ eq '-d' } @options;
+	my $agent = StandbyClone::Run->new(@command, @options);
+	my ($name) = map { $options[ $_ + 1 ] } grep { $options[$_] eq '--name' } 0 .. $#options;
+	$name //= 'clone';
+	wait_until("the agent for $name waits", sub {
+		die 'the agent ended: ' . $agent->err unless $agent->is_running;
+		$primary->safe_psql('postgres', "SELECT count(*) FROM clone_agents WHERE target = '$name'") eq '1'
+	});
+	return $agent;
+}
+
+# Asks for a clone; returns its number.
+sub request
+{
+	my ($primary, $target, $options) = @_;
+	$options //= '{}';
+	return $primary->safe_psql('postgres', "SELECT request_standby_clone('$target', '$options')");
+}
+
+# Waits until a clone is in this state.
+sub state_is
+{
+	my ($primary, $id, $state, $what) = @_;
+	my $found = '';
+	my $is_there = wait_until("$what: clone $id is $state", sub {
+		$found = $primary->safe_psql('postgres', "SELECT state FROM clone_status($id)");
+		return 1 if $found eq $state || $found =~ /^(?:completed|failed|cancelled)$/;
+	});
+	my $ok = is($found, $state, "$what: clone $id is $state");
+	diag($primary->safe_psql('postgres', "SELECT phase, error FROM clone_status($id)")) unless $ok;
+	return $is_there && $ok;
 }
 
 # --- what the primary sees -----------------------------------------------------------

@@ -1,0 +1,191 @@
+// agent.cpp: the story of an agent, in Agent::run(): one thread that waits on the primary's socket,
+// and one more while a clone runs.
+#include "helper/agent/agent.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fmt/format.h>
+#include <memory>
+
+#include "helper/agent/directory.h"
+#include "helper/agent/queue.h"
+#include "helper/agent/run.h"
+#include "helper/agent/service.h"
+#include "helper/progress/progress.h"
+
+namespace standby_clone {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// NOTIFY wakes the agent; it looks by itself so that nothing lost in between waits for ever.
+constexpr auto kLookInterval = std::chrono::seconds(60);
+// The end of a clone is nothing the socket tells.
+constexpr int kTurnWhileCloningMs = 500;
+// Between attempts to reach the primary.
+constexpr auto kBackoffMin = std::chrono::milliseconds(500);
+constexpr auto kBackoffMax = std::chrono::seconds(30);
+// The same trouble is told again after this time.
+constexpr auto kTroubleInterval = std::chrono::minutes(10);
+// A refusal at the beginning is believed after this time: the backend of an agent that was killed
+// just before may keep its name a little longer.
+constexpr auto kRefusalPatience = std::chrono::seconds(10);
+
+// The journal takes lines; libpq's messages have several.
+std::string in_one_line(const std::string& text) {
+  std::string line;
+  for (char letter : text) {
+    bool is_space = letter == '\n' || letter == '\t';
+    if (!is_space) line += letter;
+    else if (!line.empty() && line.back() != ' ') line += ' ';
+  }
+  return line;
+}
+
+class Agent {
+ public:
+  Agent(const Options& options, StopSource& stop)
+      : options_(options), stop_(stop), log_({false, options.verbose, options.json}),
+        queue_(options, stop) {}
+
+  int run();
+
+ private:
+  void serve();
+  void enter();
+  void take_turn();
+  void look_after_run();
+  void take_request();
+  void show_directory();
+  void bear(const Failure& failure);
+  void wait_before_next_attempt();
+  int end();
+
+  const Options& options_;
+  StopSource& stop_;
+  Progress log_;
+  RequestQueue queue_;
+  std::unique_ptr<Run> run_;
+  bool was_entered_ = false;
+  Clock::time_point began_ = Clock::now();
+  Clock::time_point looked_{};
+  Clock::duration backoff_ = kBackoffMin;
+  std::string trouble_;
+  Clock::time_point trouble_told_{};
+};
+
+int Agent::run() {
+  while (!stop_.requested()) {
+    try {
+      serve();
+    } catch (const Failure& failure) {
+      if (!stop_.requested()) bear(failure);
+    }
+  }
+  return end();
+}
+
+void Agent::serve() {
+  enter();
+  while (!stop_.requested()) take_turn();
+}
+
+void Agent::enter() {
+  queue_.enter();
+  looked_ = {};
+  show_directory();
+  std::string where = fmt::format("waiting for requests to \"{}\" from the primary at {}",
+                                  options_.name, queue_.primary());
+  log_.note(where);
+  notify_service("READY=1\nSTATUS=" + where);
+  was_entered_ = true;
+  backoff_ = kBackoffMin;
+  trouble_.clear();
+}
+
+void Agent::take_turn() {
+  if (run_) look_after_run();
+  if (!run_) take_request();
+  if (Clock::now() - looked_ >= kLookInterval) show_directory();
+  auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(looked_ + kLookInterval -
+                                                                    Clock::now());
+  int timeout_ms = static_cast<int>(std::clamp<std::int64_t>(rest.count(), 1, 60000));
+  queue_.wait(run_ ? std::min(timeout_ms, kTurnWhileCloningMs) : timeout_ms);
+}
+
+// The session has told the primary how it ended, if it had begun; else the agent does.
+void Agent::look_after_run() {
+  if (!run_->is_done()) return;
+  if (const auto& failure = run_->failure()) {
+    std::string error = failure->message;
+    if (!failure->hint.empty()) error += " (" + failure->hint + ")";
+    queue_.refuse(run_->id(), error);
+  }
+  log_.note(fmt::format("request {} has {}; waiting for the next", run_->id(),
+                        run_->failure() ? "failed" : "been carried out"));
+  run_.reset();
+  notify_service("STATUS=waiting for requests");
+  show_directory();
+}
+
+void Agent::take_request() {
+  auto queued = queue_.next();
+  if (!queued) return;
+  log_.note(fmt::format("carrying out request {}: {}", queued->id, queued->options));
+  try {
+    run_ = std::make_unique<Run>(options_, parse_request(queued->id, queued->options));
+  } catch (const Failure& failure) {
+    log_.warn(failure.message);
+    return queue_.refuse(queued->id, failure.message);
+  }
+  notify_service(fmt::format("STATUS=carrying out request {}", queued->id));
+  show_directory();
+}
+
+void Agent::show_directory() {
+  // Not looked at while a clone takes it: looking tries its lock.
+  queue_.show(run_ ? "being cloned"
+                   : name_of(state_of_directory(options_.data_directory,
+                                                queue_.system_identifier())));
+  looked_ = Clock::now();
+}
+
+// The primary is away, or refuses: for an agent that has waited before, no reason to end.
+void Agent::bear(const Failure& failure) {
+  queue_.leave();
+  bool is_refused = failure.kind != Kind::kConnection && failure.kind != Kind::kLostDonor;
+  if (is_refused && !was_entered_ && Clock::now() - began_ > kRefusalPatience) throw Failure(failure);
+  if (failure.kind == Kind::kUsage) throw Failure(failure);
+  auto now = Clock::now();
+  std::string message = in_one_line(failure.message);
+  if (message != trouble_ || now - trouble_told_ > kTroubleInterval) {
+    trouble_ = message;
+    trouble_told_ = now;
+    log_.warn(message + "; trying again");
+    if (!failure.hint.empty()) log_.note("hint: " + in_one_line(failure.hint));
+  }
+  // Whoever waits for the unit to start needs no primary for that.
+  notify_service((is_refused ? "STATUS=" : "READY=1\nSTATUS=") + ("no primary: " + message));
+  wait_before_next_attempt();
+}
+
+void Agent::wait_before_next_attempt() {
+  auto until = Clock::now() + backoff_;
+  backoff_ = std::min<Clock::duration>(backoff_ * 2, kBackoffMax);
+  while (!stop_.requested() && Clock::now() < until) wait_for(-1, 0, 250, stop_);
+}
+
+int Agent::end() {
+  notify_service("STOPPING=1");
+  bool ends_a_clone = run_ && !run_->is_done();
+  if (ends_a_clone) log_.note(fmt::format("cancelling request {}", run_->id()));
+  run_.reset();
+  log_.note("the agent ends");
+  return ends_a_clone ? exit_code(Kind::kCancelled) : 0;
+}
+
+}  // namespace
+
+int run_agent(const Options& options, StopSource& stop) { return Agent(options, stop).run(); }
+
+}  // namespace standby_clone

@@ -5,6 +5,7 @@
 #   make install             install both          make unit-test    the C++ tests alone
 #   make tap TAP=FILE...     some of the tests with servers
 #   make installcheck        test what is installed, on a running server
+#   make fuzz                each decoder against made-up bytes (needs clang)
 #   make check-boundaries    what a machine can see of the rules of the code
 #   make demo                a clone, from nothing to streaming, in about a minute
 #   make bench               measured against pg_basebackup
@@ -36,7 +37,7 @@ UNITDIR ?= $(if $(PREFIX),$(PREFIX),/usr/local)/lib/systemd/system
 UNIT := pg_standby_clone-agent@.service
 
 .PHONY: all extension helper install install-extension install-helper uninstall installcheck \
-        stage test unit-test regress tap server-tests check-boundaries run-demo run-bench demo bench dist clean
+        stage test unit-test regress tap server-tests fuzz check-boundaries run-demo run-bench demo bench dist clean
 
 all: extension helper
 
@@ -101,6 +102,9 @@ tap: stage
 
 installcheck:
 	@INSTALLED=1 $(top)/ci/run-tests installcheck $(TAP)
+
+fuzz:
+	@$(top)/fuzz/run $(FUZZ_SECONDS)
 
 check-boundaries: helper
 	@$(top)/ci/check-meta

@@ -14,6 +14,10 @@ using protocol::EntryKind;
 
 constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 50;
 
+// No cluster has as many; a list without end must not take all memory.
+constexpr std::uint64_t kFilesMax = 1 << 26;
+constexpr std::uint64_t kOthersMax = 1 << 20;  // directories, tablespaces, what does not travel
+
 [[noreturn]] void distrust(const std::string& why) {
   fail(Kind::kCorrupted, "the donor's list of files cannot be trusted: " + why,
        "Check that both hosts run the same pg_standby_clone.");
@@ -37,6 +41,9 @@ void FileList::add_batch(const protocol::Entries& batch) {
 
 void FileList::add(const protocol::Entry& entry) {
   ++entry_count_;
+  if (files.size() >= kFilesMax ||
+      directories.size() + tablespaces.size() + skipped.size() >= kOthersMax)
+    distrust("it has no end");
   if (!protocol::is_clean_path(entry.path))
     distrust(fmt::format("path \"{}\" leaves the directory", entry.path));
   if (entry.size > kSizeMax) distrust(fmt::format("size of \"{}\"", entry.path));

@@ -72,6 +72,20 @@ TEST(FileList, refuses_what_would_leave_the_target) {
   }
 }
 
+TEST(FileList, refuses_a_list_without_end) {
+  std::vector<std::byte> bytes(64 * 1024);
+  protocol::Writer writer(bytes);
+  for (int count = 0; count < 1000; ++count)
+    Entry::fields(writer, entry(EntryKind::kDirectory, "a"));
+  protocol::Entries batch{protocol::Bytes(bytes.data(), writer.size())};
+  FileList list;
+  auto feed = [&] {
+    for (int count = 0; count < 2000; ++count) list.add_batch(batch);
+  };
+  EXPECT_THROW(feed(), Failure);
+  EXPECT_LE(list.directories.size(), 1u << 20);
+}
+
 TEST(FileList, refuses_a_cut_batch) {
   FileList list;
   EXPECT_THROW(add(list, {entry(EntryKind::kFile, "PG_VERSION", 3)}, 1), Failure);

@@ -99,8 +99,9 @@ std::string mapped(const Options& options, const std::string& donors) {
 
 void check_mapping(const Options& options, const DonorReport& donor, Findings& findings) {
   for (const auto& [from, to] : options.tablespace_mapping) {
-    bool is_known = std::any_of(donor.tablespaces.begin(), donor.tablespaces.end(),
-                                [&](const DonorPlace& place) { return place.directory == from; });
+    bool is_known = std::any_of(
+        donor.tablespaces.begin(), donor.tablespaces.end(),
+        [&directory = from](const DonorPlace& place) { return place.directory == directory; });
     if (is_known) continue;
     std::string known;
     for (const auto& place : donor.tablespaces) known += "\n  " + place.directory;

@@ -191,10 +191,6 @@ Connection::Connection(const Donor& donor, Purpose purpose, const Address* addre
     }
     if (PQstatus(connection_) != CONNECTION_OK) fail_connecting(purpose);
     if (PQsetnonblocking(connection_, 1) != 0) fail_lost("make a connection non-blocking");
-    // Where a role's or database's search_path puts another schema before pg_catalog, a
-    // function or an operator that anybody planted there would run with this role's rights.
-    if (purpose == Purpose::kDatabase)
-      query("SELECT pg_catalog.set_config('search_path', '', false)", Kind::kPreflight);
   } catch (...) {
     PQfinish(connection_);
     throw;

@@ -75,8 +75,8 @@ TEST(FileList, refuses_what_would_leave_the_target) {
 TEST(FileList, refuses_a_list_without_end) {
   std::vector<std::byte> bytes(64 * 1024);
   protocol::Writer writer(bytes);
-  for (int count = 0; count < 1000; ++count)
-    Entry::fields(writer, entry(EntryKind::kDirectory, "a"));
+  const Entry one = entry(EntryKind::kDirectory, "a");
+  for (int count = 0; count < 1000; ++count) Entry::fields(writer, one);
   protocol::Entries batch{protocol::Bytes(bytes.data(), writer.size())};
   FileList list;
   auto feed = [&] {

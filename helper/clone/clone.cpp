@@ -47,6 +47,7 @@ class Clone {
   void open_target();
   void begin();
   void record_session();
+  Lsn durable_wal() const;
   void wait_for_checkpoint();
   void fetch_list();
   void make_layout();
@@ -89,6 +90,7 @@ class Clone {
   std::unique_ptr<Copy> copy_;
   Phase phase_ = Phase::kPreparing;
   Clock::time_point beaten_{};
+  bool is_rejoined_ = false;  // goes on in the session of an earlier run
   bool is_committed_ = false;
   bool is_paused_ = false;
 };
@@ -169,8 +171,16 @@ void Clone::finish_earlier_clone() {
 }
 
 void Clone::begin() {
+  bool is_resumed = target_->state() == Target::State::kResumed;
+  if (is_resumed && target_->session() && session_.rejoin(*target_->session())) {
+    is_rejoined_ = true;
+    known_files_ = target_->known_files();
+    progress_.note("going on with the unfinished clone in \"" + target_->path() +
+                   "\", in the same session on the donor");
+    return;
+  }
   session_.begin();
-  if (target_->state() == Target::State::kResumed)
+  if (is_resumed)
     progress_.note("going on with the unfinished clone in \"" + target_->path() +
                    "\": its session on the donor has ended, so what is here is compared");
   record_session();
@@ -186,6 +196,7 @@ void Clone::record_session() {
   record.hash_seed = session_.facts().hash_seed;
   record.temporary_slot = session_.facts().temporary_slot;
   record.id = session_.control().status().id;
+  record.begun_with = session_.begun_with();
   target_->begin_session(record);
 }
 
@@ -193,7 +204,7 @@ void Clone::wait_for_checkpoint() {
   enter(Phase::kCheckpoint);
   const StatusFacts& status = session_.control().status();
   wait_until([&] { return status.phase >= Phase::kCopying; });
-  record_session();
+  if (!is_rejoined_ || target_->session()->start_lsn == 0) record_session();
   progress_.detail(fmt::format("clone {} starts at {} on timeline {}", status.id,
                                to_string(status.start_lsn), status.start_timeline));
 }
@@ -214,7 +225,8 @@ void Clone::make_layout() {
   for (const auto& directory : list_.directories) {
     if (directory.starts_with("pg_tblspc/")) continue;
     target_->make_directory(directory);
-    if (directory == "pg_wal" && target_->is_used()) target_->empty_wal_directory();
+    if (directory == "pg_wal" && target_->is_used() && !is_rejoined_)
+      target_->empty_wal_directory();
   }
   for (const auto& tablespace : list_.tablespaces)
     target_->make_tablespace(tablespace.path, tablespace.target);
@@ -262,9 +274,27 @@ void Clone::start_wal() {
                    session_.patience()};
   wal_ = std::make_unique<WalReceiver>(
       source,
-      WalStart{status.start_lsn, status.start_timeline, session_.donor().wal_segment_size,
+      WalStart{is_rejoined_ ? durable_wal() : status.start_lsn, status.start_timeline,
+               session_.donor().wal_segment_size,
                session_.facts().temporary_slot},
       *target_, stop_, failure_);
+}
+
+// Where the WAL of an earlier run of this session durably ends: what is marked as done was synced
+// before. A standby as the donor may have changed its timeline: there it starts from the beginning.
+Lsn Clone::durable_wal() const {
+  const StatusFacts& status = session_.control().status();
+  std::uint32_t size = session_.donor().wal_segment_size;
+  Lsn at = segment_start(status.start_lsn, size);
+  if (session_.donor().in_recovery) return at;
+  while (true) {
+    std::string name = wal_file_name(status.start_timeline, at, size);
+    auto segment = target_->open_local("pg_wal/" + name);
+    if (!segment || segment->size() != size ||
+        !target_->open_local("pg_wal/archive_status/" + name + ".done"))
+      return at;
+    at += size;
+  }
 }
 
 void Clone::copy() {

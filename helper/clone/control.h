@@ -72,6 +72,7 @@ class Control {
   // `connection` has been welcomed in role 0, the first time without a token.
   void attach(std::unique_ptr<Connection> connection);
   void detach();
+  std::unique_ptr<Connection> release() { return std::move(connection_); }
   bool is_attached() const { return connection_ != nullptr; }
   // Has the donor answered since attach()?
   bool has_answered() const { return has_answered_; }

@@ -72,6 +72,46 @@ void Session::begin() {
   has_begun_ = true;
 }
 
+// What the donor took from Begin and keeps to: the heir of a session must want the same.
+std::string Session::begun_with() const {
+  return fmt::format("{}\n{}\n{} {} {}", options_.name, options_.slot, options_.slot_given,
+                     options_.verify_checksums, options_.stream_wal);
+}
+
+bool Session::rejoin(const SessionRecord& earlier) {
+  constexpr auto kAnswerLimit = std::chrono::seconds(10);
+  Control heir(stop_);
+  try {
+    Address where = address();
+    auto connection =
+        std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
+    enter(*connection, procedure_, earlier.token, 0, stop_);
+    heir.attach(std::move(connection));
+    auto deadline = std::chrono::steady_clock::now() + kAnswerLimit;
+    while (!heir.has_answered()) {
+      if (stop_.requested()) fail(Kind::kCancelled, "stopped");
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      heir.turn(100);
+    }
+  } catch (const Failure& failure) {
+    // It has ended; whatever else is wrong shows when another one begins.
+    if (stop_.requested()) throw;
+    progress_.detail("the earlier session cannot be gone on with: " + failure.message);
+    return false;
+  }
+  if (protocol::is_ended(heir.status().state)) return false;
+  if (heir.status().phase > protocol::Phase::kCopying || earlier.begun_with != begun_with()) {
+    heir.report(protocol::State::kCancelled, "the helper was started again");
+    return false;
+  }
+  control_.attach(heir.release());
+  facts_.token = earlier.token;
+  facts_.hash_seed = earlier.hash_seed;
+  facts_.temporary_slot = earlier.temporary_slot;
+  has_begun_ = true;
+  return true;
+}
+
 void Session::wait_until(const std::function<bool()>& is_true,
                          const std::function<void()>& on_turn) {
   while (true) {

@@ -17,6 +17,7 @@
 #include "helper/base/stop.h"
 #include "helper/clone/control.h"
 #include "helper/connection/connection.h"
+#include "helper/disk/journal.h"
 #include "helper/options/options.h"
 #include "helper/progress/progress.h"
 #include "helper/server/preflight.h"
@@ -37,6 +38,11 @@ class Session {
   void connect();
   // Begins the clone; its backup starts while wait_until() waits for that.
   void begin();
+  // Instead of begin(): takes over the session of an earlier run, if the donor still has it, its
+  // files are still being copied, and it was begun with the same wishes. Another one is ended:
+  // nothing more can be read in it, or its standby would get another's name or slot.
+  bool rejoin(const SessionRecord& earlier);
+  std::string begun_with() const;
 
   // Waits until `is_true`, keeping the lease with the heartbeats that `on_turn` sends several
   // times a second. A lost control connection is made again meanwhile. Fails when the donor

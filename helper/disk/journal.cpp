@@ -91,11 +91,12 @@ class Interpreter {
   }
   bool session(protocol::Reader& read) {
     SessionRecord session;
-    protocol::Text slot;
+    protocol::Text slot, begun_with;
     read(session.system_identifier, session.timeline, session.start_lsn, session.token,
-         session.hash_seed, slot, session.id);
+         session.hash_seed, slot, session.id, begun_with);
     if (!read.good() || !read.at_end()) return false;
     session.temporary_slot = slot;
+    session.begun_with = begun_with;
     journal_.session = session;
     journal_.is_committing = false;
     journal_.files.clear();
@@ -201,9 +202,10 @@ void JournalRecords::directory(const TakenDirectory& taken) {
 }
 
 void JournalRecords::session(const SessionRecord& session) {
-  put(kSession, 64 + session.temporary_slot.size(), session.system_identifier, session.timeline,
-      session.start_lsn, session.token, session.hash_seed, protocol::Text(session.temporary_slot),
-      session.id);
+  put(kSession, 64 + session.temporary_slot.size() + session.begun_with.size(),
+      session.system_identifier, session.timeline, session.start_lsn, session.token,
+      session.hash_seed, protocol::Text(session.temporary_slot), session.id,
+      protocol::Text(session.begun_with));
 }
 
 void JournalRecords::file(std::uint32_t number, std::string_view path) {

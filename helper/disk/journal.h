@@ -45,6 +45,7 @@ struct SessionRecord {
   std::uint64_t hash_seed = 0;
   std::string temporary_slot;
   std::int64_t id = 0;
+  std::string begun_with;  // name, slot and what else the donor keeps to until the end
 
   bool operator==(const SessionRecord&) const = default;
 };

@@ -22,6 +22,7 @@ SessionRecord some_session(std::uint64_t seed = 1) {
   session.hash_seed = ~seed;
   session.temporary_slot = "pg_standby_clone_17";
   session.id = -5;
+  session.begun_with = "standby 1\nslot";
   return session;
 }
 

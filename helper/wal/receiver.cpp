@@ -222,7 +222,9 @@ void WalReceiver::close_segment() {
   // A promoted standby must not archive it again (trap 29).
   std::string name = segment_name_.substr(segment_name_.rfind('/') + 1);
   target_.write_file("pg_wal/archive_status/" + name + ".done", "");
+  // The mark tells a later run that the segment is whole.
   target_.sync_directory("pg_wal");
+  target_.sync_directory("pg_wal/archive_status");
   durable_ = at_;
 }
 

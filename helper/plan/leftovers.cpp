@@ -31,6 +31,10 @@ constexpr std::array<std::string_view, 13> kServersFiles = {
     "postmaster.opts", "recovery.signal",  "standby.signal",      "tablespace_map",
     "tablespace_map.old"};
 
+// Those of them that we write, under the name that they have until they are whole.
+constexpr std::array<std::string_view, 4> kHalfWritten = {
+    "backup_label.new", "backup_manifest.new", "postgresql.auto.conf.new", "standby.signal.new"};
+
 constexpr std::string_view kOurPrefix = "pg_standby_clone.";
 
 template <std::size_t N>
@@ -63,7 +67,8 @@ class Walk {
       if (is_real_directory(name)) keep_others_in(name);
       return;
     }
-    if (is_one_of(kServersFiles, name) || name.starts_with(kOurPrefix)) return remove(name);
+    if (is_one_of(kServersFiles, name) || is_one_of(kHalfWritten, name) || name.starts_with(kOurPrefix))
+      return remove(name);
     found_.kept_entries.push_back(name);
     keep(name);
   }

@@ -119,7 +119,9 @@ bool Stream::ask_for_more() {
   while (plain_outstanding_ < protocol::kOutstandingPlainMax &&
          requests_outstanding_ < protocol::kOutstandingRequestMax) {
     if (asks_.empty() && !take_piece()) return asked;
-    send(std::move(asks_.front()));
+    // Not taken off before it is on its way: what a broken connection leaves is given back.
+    send(asks_.front());
+    pending_.push_back(std::move(asks_.front()));
     asks_.pop_front();
     asked = true;
   }
@@ -178,7 +180,7 @@ void Stream::ask_to_compare(const Piece& piece) {
   if (rest.length > 0) ask_to_read(rest);
 }
 
-void Stream::send(Ask ask) {
+void Stream::send(Ask& ask) {
   std::string_view path = path_of(ask.file);
   auto length = static_cast<std::uint32_t>(ask.length);
   ask.tag = next_tag_++;
@@ -204,7 +206,6 @@ void Stream::send(Ask ask) {
   }
   requests_outstanding_ += ask.request_size;
   job_.counters.bytes_wire += ask.request_size;
-  pending_.push_back(std::move(ask));
 }
 
 void Stream::handle(const Message& message) {

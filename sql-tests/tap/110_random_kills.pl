@@ -81,7 +81,7 @@ sub try_once
 	for my $event (@plan)
 	{
 		my ($when, $what) = @$event;
-		usleep(10_000) while $run->is_running && time() - $since < $when;
+		usleep(10_000) while $run->is_running && time() - $since < $when;    # a moment that rand() chose
 		last unless $run->is_running;
 		my $hit = $hazards{$what}->($run);
 		push @$history, sprintf('%.2f s: %s%s', time() - $since, $what, $hit ? '' : ' (not there)');
@@ -153,7 +153,9 @@ for my $round (1 .. $rounds)
 	if ($is_delta && !-d $standby->data_dir)
 	{
 		exit_is(run_clone($primary, $standby, '--name', $name, '-N'), 'completed', "$what: the standby to come");
-		usleep(500_000);    # so that it is stale: the load goes on
+		my $made = sql('SELECT pg_current_wal_insert_lsn()');
+		wait_until("$what: the load goes on, so that it is stale",
+			sub { sql("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$made') > 100000") eq 't' });
 	}
 	my @options = ('--name', $name, '-j', 1 + int(rand(4)), '-r', $is_delta ? '6M' : '20M',
 		(rand() < 0.5 ? '-N' : ()), ($is_delta ? '--delta' : ()));

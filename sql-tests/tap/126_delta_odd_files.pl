@@ -40,7 +40,8 @@ my $outside = scratch('outside');
 my $untouched = 'of somebody else';
 sub put { open my $file, '>', $_[0] or die "$_[0]: $!"; print $file $_[1]; close $file; }
 put("$outside/$_", $untouched) for qw(plain hard conf);
-put("$data/$_", "x\n") for qw(backup_label tablespace_map recovery.signal backup_label.old unknown.txt
+put("$data/$_", "x\n") for qw(backup_label.new backup_manifest.new postgresql.auto.conf.new standby.signal.new
+  backup_label tablespace_map recovery.signal backup_label.old unknown.txt
   base/5/99999999 base/5/t3_99999 base/5/pg_internal.init pg_xact/0FFF pg_replslot_note global/99999);
 mkdir "$data/pg_replslot/ghost"; put("$data/pg_replslot/ghost/state", 'x');
 mkdir "$data/base/77777"; put("$data/base/77777/1", 'x');
@@ -68,6 +69,7 @@ ok(-e "$data/$path{unlogged}_init", 'the init fork is there');
 is(content_of("$data/$_"), "x\n", "kept: $_") for qw(unknown.txt pg_replslot_note);
 is(content_of("$data/conf.d/own.conf"), "# own\n", 'kept: a directory of others');
 is(content_of("$data/log/own.log"), "a line\n", 'kept: its log');
+unlike($run->err, qr/\.new" is not of the donor/, 'what an earlier run left half written is nobody'"'"'s');
 like($run->err, qr/unknown\.txt" is not of the donor and is kept/, 'kept: reported');
 unlike(content_of("$data/postgresql.auto.conf"), qr/recovery_target/, 'no target of recovery is left');
 is(-s "$data/$path{shrinks}", -s $primary->data_dir . "/$path{shrinks}", 'the shrunken file has its length');

@@ -69,7 +69,7 @@ ok(-e "$data/$path{unlogged}_init", 'the init fork is there');
 is(content_of("$data/$_"), "x\n", "kept: $_") for qw(unknown.txt pg_replslot_note);
 is(content_of("$data/conf.d/own.conf"), "# own\n", 'kept: a directory of others');
 is(content_of("$data/log/own.log"), "a line\n", 'kept: its log');
-unlike($run->err, qr/\.new" is not of the donor/, 'what an earlier run left half written is nobody'"'"'s');
+unlike($run->err, qr{\.new" is not of the donor}, 'what an earlier run left half written belongs to nobody');
 like($run->err, qr/unknown\.txt" is not of the donor and is kept/, 'kept: reported');
 unlike(content_of("$data/postgresql.auto.conf"), qr/recovery_target/, 'no target of recovery is left');
 is(-s "$data/$path{shrinks}", -s $primary->data_dir . "/$path{shrinks}", 'the shrunken file has its length');

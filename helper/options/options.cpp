@@ -357,7 +357,7 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->group(kConnectionGroup);
 
   app.add_option("--reconnect-timeout", raw.reconnect_timeout,
-                 "how long to try to reach a lost donor again (the donor's reconnect_timeout)")
+                 "how long to try to reach a lost donor again (as the donor waits)")
       ->type_name("TIME")->group(kConnectionGroup);
 
   app.add_option("--name", options.name, "name of the standby, and of its slot (host's name)")

@@ -517,9 +517,9 @@ TEST_F(StreamTest, keeps_the_donors_own_error_with_its_hint) {
                                                  {"55000", Kind::kDonorFailed}};
   list({{"file", 10}});
   for (const auto& [sqlstate, kind] : errors) {
-    Failure failure = failure_of([&](DonorSide& side) {
+    Failure failure = failure_of([&, code = sqlstate](DonorSide& side) {
       side.next();
-      side.send_error(sqlstate, "the donor is unwell", "Wait.");
+      side.send_error(code, "the donor is unwell", "Wait.");
     });
     EXPECT_EQ(failure.kind, kind) << sqlstate;
     EXPECT_EQ(failure.message, "the donor is unwell");

@@ -41,7 +41,7 @@ $run = start_clone($primary, $place, '--name', 'crash', '-N', '-r', '2M', '--rec
 wait_for_copying($primary, $run);
 $primary->stop('immediate');
 clone_fails($run, 'lost', qr/error: could not reach the donor again within 2 s: /, 'crash');
-cmp_ok(scalar(my @lines = split /\n/, $run->err), '<', 9, 'crash: no chatter') or diag($run->err);
+cmp_ok(scalar(my @lines = split /\n/, $run->err), '<', 12, 'crash: no chatter') or diag($run->err);
 is_not_startable($place->data_dir, 'crash');
 $primary->start;
 is_clean_on($primary, 'crash');

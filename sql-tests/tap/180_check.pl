@@ -117,11 +117,11 @@ SKIP:
 	my $small = $ENV{SMALL_FILE_SYSTEM};
 	skip 'no small file system', 6 unless $small;
 	$primary->safe_psql('postgres', q(CREATE TABLE big AS SELECT repeat(md5(n::text), 50) t FROM generate_series(1, 60000) n));
-	my $small_run = check_primary("$small/data", '--json', @mapped);
+	my $small_run = check_primary("$small/check", '--json', @mapped);
 	finds($small_run, 'disk', 'space', 'error', qr/needs .* on the file system of "\Q$small\E/, 'too little room');
-	my $refused = run_clone($primary, "$small/data", '-N', @mapped);
+	my $refused = run_clone($primary, "$small/check", '-N', @mapped);
 	clone_fails($refused, 'disk', qr/needs .* on the file system/, 'too little room, a clone');
-	ok(!-e "$small/data", 'too little room: no directory is made');
+	ok(!-e "$small/check", 'too little room: no directory is made');
 	is($primary->safe_psql('postgres', q(SELECT count(*) FROM clone_status() WHERE state = 'failed')), '0',
 		'too little room: no backup is begun');
 	$primary->safe_psql('postgres', 'DROP TABLE big');

@@ -152,7 +152,7 @@ sub begin
 sub heartbeat
 {
 	my (%with) = @_;
-	return pack 'C C Q< Q< Q< Q< Q< v v', $REQUEST{heartbeat}, $with{phase} // 1, $with{lsn} // 0, 0, 0, 0, 0, 0, 0;
+	return pack 'C C Q< Q< Q< Q< Q< v v l<', $REQUEST{heartbeat}, $with{phase} // 1, $with{lsn} // 0, 0, 0, 0, 0, 0, 0, 0;
 }
 
 sub read

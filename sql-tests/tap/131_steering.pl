@@ -135,7 +135,9 @@ cancelled('finishing', $run, $other->data_dir, then => sub { kill 'CONT', $worke
 
 # --- two at once ----------------------------------------------------------------------
 my $third = new_place('third');
-my $first = start_clone($primary, @arguments);
+# In a directory of its own: what the cancelled one kept would be gone on with too soon.
+my $fourth = new_place('fourth');
+my $first = start_clone($primary, $fourth, '-N', '--name', 'other', '-r', '4M');
 my $second = start_clone($primary, $third, '-N', '--name', 'third', '-r', '4M');
 wait_until('both copy', sub { value("SELECT count(*) FROM clone_progress WHERE phase = 'copying' AND bytes_done > 0") eq '2' });
 my %id = map { split /\|/ } split /\n/, value('SELECT target, id FROM clone_progress');

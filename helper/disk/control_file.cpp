@@ -14,7 +14,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::uint32_t kVersionOf15To17 = 1300;
+// 15 and 16; 17 changed a record of the WAL, but no place here.
+constexpr std::uint32_t kVersionOf15 = 1300;
+constexpr std::uint32_t kVersionOf17 = 1700;
 constexpr std::uint32_t kVersionOf18 = 1800;
 
 // Where the CRC of all before it is.
@@ -36,7 +38,8 @@ std::optional<ControlFile> ControlFile::parse(std::string_view bytes) {
   ControlFile file;
   file.system_identifier = number_at<std::uint64_t>(bytes, 0);
   file.version = word(8);
-  if (file.version != kVersionOf15To17 && file.version != kVersionOf18) return std::nullopt;
+  if (file.version != kVersionOf15 && file.version != kVersionOf17 && file.version != kVersionOf18)
+    return std::nullopt;
   std::size_t crc_at = file.version == kVersionOf18 ? kCrcOf18 : kCrcOf15To17;
   if (protocol::crc32c(std::as_bytes(std::span(bytes.substr(0, crc_at)))) != word(crc_at))
     return std::nullopt;

@@ -87,7 +87,8 @@ is_clean_on($primary, 'all is well');
 my ($size) = $found->{size}{detail} =~ /in (\d+) files/;
 exit_is(my $clone = run_clone($primary, $place, '-N', '--json', @mapped), 'completed', 'a clone after it');
 my ($result) = grep { $_->{type} eq 'result' } map { decode_json($_) } split /\n/, $clone->out;
-is($result->{files}, $size - 1, 'a clone after it: has as many files, but for pg_control');
+# Between the two the server may make or drop a file of its own.
+cmp_ok(abs($result->{files} - ($size - 1)), '<=', 3, 'a clone after it: has as many files, but for pg_control');
 $place->clean_node;
 PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', "$new/ts");
 $primary->safe_psql('postgres', 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');

@@ -1,5 +1,6 @@
 // frames.cpp: what a helper decodes: any bytes as each frame, and as the donor's list of files.
 #include "fuzz/target.h"
+#include "fuzz/message.h"
 
 #include <vector>
 
@@ -9,15 +10,6 @@
 #include "protocol/path.h"
 
 namespace {
-
-template <class Message>
-void try_as(protocol::Bytes bytes) {
-  Message message;
-  if (!protocol::decode(bytes, message)) return;
-  std::vector<std::byte> again(bytes.size() + 16);
-  std::size_t size = protocol::encode(again, message);
-  require(size == bytes.size() && std::equal(bytes.begin(), bytes.end(), again.begin()));
-}
 
 // A list that is believed names nothing outside the target.
 void try_list(protocol::Bytes bytes) {

@@ -1,6 +1,7 @@
 // requests.cpp: what a donor decodes: any bytes as each request, and as paths against the rules of
 // what travels.
 #include "fuzz/target.h"
+#include "fuzz/message.h"
 
 #include <string_view>
 #include <vector>
@@ -10,16 +11,6 @@
 #include "protocol/request.h"
 
 namespace {
-
-// What decodes is spelled in one way only: encoding it again gives the same bytes.
-template <class Message>
-void try_as(protocol::Bytes bytes) {
-  Message message;
-  if (!protocol::decode(bytes, message)) return;
-  std::vector<std::byte> again(bytes.size() + 16);
-  std::size_t size = protocol::encode(again, message);
-  require(size == bytes.size() && std::equal(bytes.begin(), bytes.end(), again.begin()));
-}
 
 void try_path(std::string_view path) {
   constexpr std::string_view kVersion = "PG_15_202209061";

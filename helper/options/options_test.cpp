@@ -114,7 +114,7 @@ TEST(Documents, name_the_options_that_help_names) {
   testing::internal::CaptureStdout();
   EXPECT_EQ(parse({"--help"}).exit_code, 0);
   auto known = options_in(testing::internal::GetCapturedStdout(),
-                          R"(\n +(?:-\S,)?--([a-z-]+))");
+                          R"(\n +(?:-\S,)? *--([a-z-]+))");
   EXPECT_GT(known.size(), 25u);
   EXPECT_EQ(options_in(document("options.md"), R"(\n\| (?:`-\S`, )?`--([a-z-]+))"), known);
   std::string manual = std::regex_replace(document("pg_standby_clone.1"), std::regex(R"(\\-)"), "-");

@@ -39,17 +39,27 @@ is($standby->safe_psql('postgres', 'SELECT count(*) FROM toasted'), '200', 'not 
 
 $standby->stop;
 
-# A relation map that no server could start with (trap 24) ends a clone, too.
-my $map = $primary->data_dir . '/global/pg_filenode.map';
+sub write_bytes
+{
+	my ($path, $bytes) = @_;
+	open my $file, '>:raw', $path or die "$path: $!";
+	print $file $bytes;
+	close $file or die "$path: $!";
+}
+
+# A relation map that no server could use (trap 24) ends a clone, too. That of a database which nobody uses.
+$primary->safe_psql('postgres', 'CREATE DATABASE unused');
+my $map_path = 'base/' . $primary->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = 'unused'")
+	. '/pg_filenode.map';
+my $map = $primary->data_dir . "/$map_path";
 my $whole_map = content_of($map);
-append_to_file($map, 'more');
+substr(my $broken_map = $whole_map, 8, 1) ^= "\x01";
+write_bytes($map, $broken_map);
 my $third = new_place('third');
 clone_fails(run_clone($primary, $third, '-N', '--no-verify-checksums'), 'corrupted',
-	qr/global\/pg_filenode\.map/, 'relation map');
+	qr/\Q$map_path\E/, 'relation map');
 is_not_startable($third->data_dir, 'relation map');
-open my $mended, '>:raw', $map or die;
-print $mended $whole_map;
-close $mended;
+write_bytes($map, $whole_map);
 
 # A cluster without checksums has none to be wrong.
 my $careless = new_primary(name => 'careless', checksums => 0,

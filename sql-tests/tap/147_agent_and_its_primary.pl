@@ -29,14 +29,16 @@ sub is_attached_to
 	ok($agent->is_running, "$what: the agent is back");
 }
 
-$primary->restart('immediate');
+$primary->stop('immediate');
+$primary->start;
 is_attached_to($primary, 'restart while it waits');
 
 # In mid-clone. What becomes of the request, the primary says; the agent takes the next one.
 my $id = request($primary, 'clone', '{"max_rate": "2M"}');
 wait_until('it copies', sub { $primary->safe_psql('postgres',
 		q(SELECT count(*) FROM clone_progress WHERE phase = 'copying' AND bytes_done > 0)) });
-$primary->restart('immediate');
+$primary->stop('immediate');
+$primary->start;
 is_attached_to($primary, 'restart in mid-clone');
 state_is($primary, $id, 'failed', 'restart in mid-clone');
 wait_until('the agent has seen the end', sub { $agent->err =~ /request $id has failed; waiting/ });

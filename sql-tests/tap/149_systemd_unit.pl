@@ -26,9 +26,11 @@ SKIP:
 	$unit =~ s/^User=.*$/User=$user/m;
 	append_to_file("$directory/pg_standby_clone-agent\@s1.service", $unit);
 	my ($out, $err) = ('', '');
-	my $taken = IPC::Run::run([ $analyze, 'verify', '--man=no', "$directory/pg_standby_clone-agent\@s1.service" ],
+	# As a user's unit, whose manager has its files where we may write (a short path: sockets').
+	local $ENV{XDG_RUNTIME_DIR} = PostgreSQL::Test::Utils::tempdir_short();
+	my $taken = IPC::Run::run([ $analyze, '--user', 'verify', '--man=no', "$directory/pg_standby_clone-agent\@s1.service" ],
 		'>', \$out, '2>', \$err);
-	ok($taken, 'systemd-analyze verify takes the unit');
+	ok($taken, 'systemd-analyze verify takes the unit') or diag($out . $err);
 	my @complaints = grep { /pg_standby_clone/ } split /\n/, $out . $err;
 	is("@complaints", '', 'and complains about nothing in it');
 }

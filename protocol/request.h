@@ -160,6 +160,10 @@ struct AckLabel {
   static void fields(auto&, auto&) {}
 };
 
+// The error of a clone whose helper was started again and cannot go on in its session: a request that it
+// carried out may be taken up by another.
+inline constexpr char kHelperStartedAgain[] = "the helper was started again";
+
 // How it ended, the last request. Answered by a last Status.
 struct Outcome {
   static constexpr auto kKind = RequestKind::kOutcome;

@@ -63,7 +63,8 @@ Datum pg_standby_clone_agent_detach(PG_FUNCTION_ARGS) {
   PG_RETURN_VOID();
 }
 
-// The oldest request of the target that still waits.
+// The oldest request of the target that waits, or whose agent is gone while it was carried out: its
+// successor goes on with that. Not from phase starting on, where the standby is complete.
 Datum pg_standby_clone_agent_next(PG_FUNCTION_ARGS) {
   entry::require_replication(kMayNot);
   entry::require_primary("requests cannot be taken");
@@ -74,9 +75,13 @@ Datum pg_standby_clone_agent_next(PG_FUNCTION_ARGS) {
   Datum options = 0;
   table::Access access = table::open(table::of(fcinfo));
   table::sweep(access);
-  if (table::run(psprintf("SELECT id, options FROM %s WHERE target = $1 AND state = 'queued' "
-                          "AND expires_at > clock_timestamp() ORDER BY id LIMIT 1",
-                          access.records),
+  if (table::run(psprintf("SELECT t.id, t.options FROM %s t "
+                          "LEFT JOIN %s.pg_standby_clone_records() r ON r.id = t.id "
+                          "WHERE t.target = $1 AND t.options IS NOT NULL "
+                          "AND (t.state = 'queued' AND t.expires_at > clock_timestamp() "
+                          "OR t.state = 'running' AND r.state = 'disconnected' "
+                          "AND r.phase NOT IN ('starting', 'streaming')) ORDER BY t.id LIMIT 1",
+                          access.records, access.schema),
                  {table::text(target)}) > 0) {
     id = table::number_result(1);
     bool is_null = false;

@@ -124,10 +124,10 @@ void sweep(const Access& access) {
                "        finished_at = coalesce(gone.finished_at, clock_timestamp()),"
                "        error = CASE WHEN gone.is_known THEN gone.error"
                "                     WHEN t.state = 'queued' THEN 'expired before an agent took it'"
-               "                     ELSE 'the server was restarted or crashed during the clone' END"
+               "                     ELSE $1 END"
                "   FROM gone WHERE t.id = gone.id RETURNING t.id, t.state",
                access.records, access.schema, access.records),
-      {});
+      {text(kServerWentAway)});
   for (std::uint64_t index = 0; index < ended; ++index) {
     bool is_null = false;
     HeapTuple row = SPI_tuptable->vals[index];

@@ -57,6 +57,12 @@ bool boolean_result(int column);
 // Tells listeners that a clone's state has changed: a hint, NOTIFY has no privileges.
 void notify(std::int64_t id, session::State state);
 
+// What a request that began has failed with, when its helper may take it up again (protocol::kHelperStartedAgain
+// is another such error). The first stands in the view clone_list, too.
+inline constexpr char kServerWentAway[] = "the server was restarted or crashed during the clone";
+inline constexpr char kHelperSilent[] =
+    "the helper has been silent for longer than pg_standby_clone.reconnect_timeout";
+
 // Marks failed what nobody will carry on: requests past their time, and rows of clones
 // whose server went away under them.
 void sweep(const Access& access);

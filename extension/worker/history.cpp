@@ -4,6 +4,7 @@
 #include "extension/pg/text.h"
 #include "extension/session/settings.h"
 #include "extension/session/table.h"
+#include "protocol/request.h"
 
 namespace history {
 namespace {
@@ -29,8 +30,11 @@ struct Step {
 
 Record& record_of(const Step& step) { return *step.session->record; }
 
+// One that ended under this number before was the same request's: it has gone on here.
 void set_id(const Handle& session, std::int64_t id) {
   session::Locked::begin();
+  for (Record& record : session::shared()->records)
+    if (id != 0 && record.id == id && protocol::is_ended(record.state)) record.generation = 0;
   session.record->id = id;
   session::Locked::end();
 }
@@ -113,14 +117,17 @@ void take_request(Step& step, const table::Access& access) {
   table::sweep(access);
   bool is_taken =
       table::run(psprintf("UPDATE %s SET state = 'running', phase = 'preparing', client_addr = $3, "
-                          "destination = $4, slot_name = $5, started_at = $6, streams = $7::integer "
-                          "WHERE id = $1 AND target = $2 AND state = 'queued' "
-                          "AND expires_at > clock_timestamp()",
+                          "destination = $4, slot_name = $5, started_at = $6, streams = $7::integer, "
+                          "finished_at = NULL, error = NULL "
+                          "WHERE id = $1 AND target = $2 AND (state = 'queued' AND "
+                          "expires_at > clock_timestamp() OR state = 'failed' AND "
+                          "error IN ($8, $9, $10))",
                           access.records),
                  {table::number(request), table::text(record.target),
                   table::text(record.client_addr), table::text(record.destination),
                   table::text(record.slot_name), table::time(record.started_at),
-                  table::number(record.streams)}) > 0;
+                  table::number(record.streams), table::text(table::kServerWentAway),
+                  table::text(table::kHelperSilent), table::text(protocol::kHelperStartedAgain)}) > 0;
   if (!is_taken) return explain_refusal(step, access, request);
   table::notify(request, State::kRunning);
   // Before the commit: a row that runs always has a record that says so.

@@ -4,6 +4,7 @@
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
 #include "extension/session/settings.h"
+#include "extension/session/table.h"
 #include "extension/worker/history.h"
 #include "extension/worker/slots.h"
 #include "protocol/version.h"
@@ -79,9 +80,6 @@ void watch_lease() {
 
 // --- reasons to end -----------------------------------------------------------
 
-constexpr char kLeaseReason[] =
-    "the helper has been silent for longer than pg_standby_clone.reconnect_timeout";
-
 bool pause_is_over(const session::View& seen) {
   return seen.is_paused && session::monotonic_ms() - record().paused_ms >
                                static_cast<std::uint64_t>(settings::pause_timeout_s) * 1000;
@@ -101,7 +99,7 @@ void find_stop_reason() {
     work.stop_reason = "the clone was paused for longer than pg_standby_clone.pause_timeout";
   } else if (lease_is_over()) {
     work.stop_state = State::kFailed;
-    work.stop_reason = kLeaseReason;
+    work.stop_reason = table::kHelperSilent;
     session::Locked::begin();
     record().lease_over = true;
     session::Locked::end();

@@ -66,6 +66,7 @@ class Agent {
   Progress log_;
   RequestQueue queue_;
   std::unique_ptr<Run> run_;
+  std::int64_t ended_ = 0;  // the request carried out last
   bool was_entered_ = false;
   Clock::time_point began_ = Clock::now();
   Clock::time_point looked_{};
@@ -121,7 +122,8 @@ void Agent::look_after_run() {
     if (!failure->hint.empty()) error += " (" + failure->hint + ")";
     queue_.refuse(run_->id(), error);
   }
-  log_.note(fmt::format("request {} has {}; waiting for the next", run_->id(),
+  ended_ = run_->id();
+  log_.note(fmt::format("request {} has {}; waiting for the next", ended_,
                         run_->failure() ? "failed" : "been carried out"));
   run_.reset();
   notify_service("STATUS=waiting for requests");
@@ -130,7 +132,8 @@ void Agent::look_after_run() {
 
 void Agent::take_request() {
   auto queued = queue_.next();
-  if (!queued) return;
+  // The primary may not have heard yet how the last one ended.
+  if (!queued || queued->id == ended_) return;
   log_.note(fmt::format("carrying out request {}: {}", queued->id, queued->options));
   try {
     run_ = std::make_unique<Run>(options_, parse_request(queued->id, queued->options));

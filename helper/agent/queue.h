@@ -30,7 +30,7 @@ class RequestQueue {
 
   // Tells the primary what the directory holds.
   void show(const std::string& destination_state);
-  // The oldest request that waits.
+  // The oldest request that waits, or that an agent of this name left behind.
   std::optional<QueuedRequest> next();
   // Ends a request of which no clone has begun; does nothing to others.
   void refuse(std::int64_t id, const std::string& error);

@@ -36,7 +36,7 @@ constexpr KindFacts kKinds[] = {
     {Kind::kSessionGone, 9, "lost donor", Remedy::kNewSession},
     {Kind::kDonorFailed, 10, "donor failed", Remedy::kNone},
     {Kind::kStartFailed, 11, "start failed", Remedy::kNone},
-    {Kind::kLeaseOver, 12, "lease over", Remedy::kNewSession},
+    {Kind::kLeaseOver, 9, "lost donor", Remedy::kNewSession},
 };
 
 const KindFacts& facts_of(Kind kind) {

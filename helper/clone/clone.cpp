@@ -28,17 +28,26 @@ bool is_ready(const std::future<void>& task) {
   return task.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
+struct Ending {
+  Failure failure;
+  std::string remains;  // of what was made, in words
+};
+
+// One session with one donor: another Clone goes on with what it leaves.
 class Clone {
  public:
-  Clone(const Options& options, Progress& progress, StopSource& stop)
+  Clone(const Options& options, Progress& progress, const StopSource& stop,
+        const std::optional<Predecessor>& predecessor)
       : options_(options),
         progress_(progress),
-        stop_(stop),
-        failure_(stop),
-        session_(options, progress, stop),
-        start_(options, progress, stop) {}
+        stop_(&stop),
+        failure_(stop_),
+        session_(options, progress, stop_, predecessor),
+        start_(options, progress, stop_) {}
 
-  int run();
+  // Nothing: it is complete.
+  std::optional<Ending> run();
+  const Session& session() const { return session_; }
 
  private:
   void make();
@@ -71,13 +80,13 @@ class Clone {
   Reading reading() const;
   StandbyFiles standby_files() const;
   Summary summary() const;
-  int give_up(const Failure& caught);
+  Ending give_up(const Failure& caught);
   Failure explain(const Failure& failure);
   std::string clean_up();
 
   const Options& options_;
   Progress& progress_;
-  StopSource& stop_;
+  StopSource stop_;
   FirstFailure failure_;
 
   std::unique_ptr<Target> target_;
@@ -95,10 +104,10 @@ class Clone {
   bool is_paused_ = false;
 };
 
-int Clone::run() {
+std::optional<Ending> Clone::run() {
   try {
     make();
-    return 0;
+    return std::nullopt;
   } catch (const Failure& failure) {
     return give_up(failure);
   } catch (const std::exception& failure) {
@@ -106,7 +115,7 @@ int Clone::run() {
   }
 }
 
-int Clone::give_up(const Failure& caught) {
+Ending Clone::give_up(const Failure& caught) {
   stop_.request();
   if (copy_) copy_->join();
   Failure failure = explain(caught);
@@ -120,8 +129,7 @@ int Clone::give_up(const Failure& caught) {
   } catch (const Failure& second) {
     remains = "what was made could not be removed: " + second.message;
   }
-  progress_.fail(failure, remains);
-  return exit_code(failure.kind);
+  return {failure, remains};
 }
 
 void Clone::make() {
@@ -511,10 +519,41 @@ std::string Clone::clean_up() {
   return remains;
 }
 
+// A donor that was restarted, or another server in its place, knows nothing of the clone: what is here is
+// gone on with in a session of its own. Throws what ends the run.
+void wait_for_successor(const Failure& failure, const Session& session,
+                        std::optional<Backoff>& backoff, Progress& progress) {
+  if (session.has_begun()) {
+    bool may_try = session.patience().count() > 0;
+    if (!may_try || remedy_of(failure.kind) != Remedy::kNewSession) throw Failure(failure);
+    progress.warn(failure.message + "; going on with another session");
+  } else if (backoff) {
+    backoff->wait_after(failure);
+  } else {
+    throw Failure(failure);
+  }
+}
+
 }  // namespace
 
 int run_clone(const Options& options, Progress& progress, StopSource& stop) {
-  return Clone(options, progress, stop).run();
+  std::optional<Predecessor> predecessor;
+  std::optional<Backoff> backoff;
+  while (true) {
+    Clone clone(options, progress, stop, predecessor);
+    auto ending = clone.run();
+    if (!ending) return 0;
+    if (clone.session().has_begun()) {
+      predecessor = clone.session().as_predecessor();
+      backoff.emplace(clone.session().patience(), stop);
+    }
+    try {
+      wait_for_successor(ending->failure, clone.session(), backoff, progress);
+    } catch (const Failure& failure) {
+      progress.fail(failure, ending->remains);
+      return exit_code(failure.kind);
+    }
+  }
 }
 
 }  // namespace standby_clone

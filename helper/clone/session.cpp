@@ -7,6 +7,7 @@
 #include "helper/preflight/donor.h"
 #include "helper/preflight/preflight.h"
 #include "helper/wal/receiver.h"
+#include "protocol/request.h"
 
 namespace standby_clone {
 
@@ -16,9 +17,32 @@ std::string destination_of(const Options& options) {
   return std::string(name) + ":" + options.data_directory;
 }
 
+// In a lost donor's place a standby of its own list of hosts answers, too, before one is promoted.
+std::unique_ptr<Connection> Session::connect_to_donor() const {
+  Donor donor = donor_of(options_);
+  if (!predecessor_) return std::make_unique<Connection>(donor, Purpose::kDatabase, nullptr, stop_);
+  if (!predecessor_->donor.in_recovery) donor.primary_only = true;
+  Address anywhere;
+  anywhere.password = predecessor_->password;
+  return std::make_unique<Connection>(donor, Purpose::kDatabase, &anywhere, stop_);
+}
+
+// kConnection, since the right one may answer later.
+void Session::check_is_heir() const {
+  if (!predecessor_) return;
+  if (donor_.system_identifier != predecessor_->donor.system_identifier)
+    fail(Kind::kConnection, "a server of another cluster answers in the donor's place",
+         "Check host and port of the donor.");
+  if (donor_.timeline < predecessor_->donor.timeline)
+    fail(Kind::kConnection,
+         fmt::format("the server that answers in the donor's place is on timeline {}, the donor was on "
+                     "{}: it missed a failover",
+                     donor_.timeline, predecessor_->donor.timeline),
+         "Name the current primary.");
+}
+
 void Session::connect() {
-  auto connection =
-      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
+  auto connection = connect_to_donor();
   address_ = connection->address();
   choices_ = connection->choices();
   std::string schema = find_extension(*connection);
@@ -26,6 +50,7 @@ void Session::connect() {
   procedure_ = schema + ".pg_standby_clone_stream()";
   if (options_.start) hot_settings_ = read_hot_settings(*connection);
   donor_ = enter(*connection, procedure_, {}, 0, stop_);
+  check_is_heir();
   standby_conninfo_ = connection->standby_conninfo(options_.name, options_.write_password,
                                                    donor_.server_version >= 170000);
   patience_ = options_.reconnect_timeout ? *options_.reconnect_timeout : donor_.lease;
@@ -101,7 +126,7 @@ bool Session::rejoin(const SessionRecord& earlier) {
   }
   if (protocol::is_ended(heir.status().state)) return false;
   if (heir.status().phase > protocol::Phase::kCopying || earlier.begun_with != begun_with()) {
-    heir.report(protocol::State::kCancelled, "the helper was started again");
+    heir.report(protocol::State::kFailed, protocol::kHelperStartedAgain);
     return false;
   }
   control_.attach(heir.release());

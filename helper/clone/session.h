@@ -27,11 +27,18 @@ namespace standby_clone {
 // Host and directory, for people.
 std::string destination_of(const Options& options);
 
+// The donor of a session that was lost: whoever answers next must be it, or have taken its place.
+struct Predecessor {
+  DonorFacts donor;
+  std::string password;  // typed in
+};
+
 // The main thread's, but for what says otherwise.
 class Session {
  public:
-  Session(const Options& options, Progress& progress, const StopSource& stop)
-      : options_(options), progress_(progress), stop_(stop) {}
+  Session(const Options& options, Progress& progress, const StopSource& stop,
+          const std::optional<Predecessor>& predecessor)
+      : options_(options), progress_(progress), stop_(stop), predecessor_(predecessor) {}
 
   // Reaches the donor, by the control and the WAL connection, and makes the checks before a
   // clone; nothing is begun yet.
@@ -68,6 +75,8 @@ class Session {
   bool is_silent() const { return is_silent_; }
 
   bool is_connected() const { return control_.is_attached(); }
+  bool has_begun() const { return has_begun_; }
+  Predecessor as_predecessor() const { return {donor_, address().password}; }
   Control& control() { return control_; }
   const Control& control() const { return control_; }
   const DonorFacts& donor() const { return donor_; }
@@ -90,6 +99,8 @@ class Session {
     Address address;
   };
 
+  std::unique_ptr<Connection> connect_to_donor() const;
+  void check_is_heir() const;
   void take_turn();
   void check_state() const;
   void lose_control(const Failure& failure);
@@ -101,6 +112,7 @@ class Session {
   const Options& options_;
   Progress& progress_;
   const StopSource& stop_;
+  const std::optional<Predecessor> predecessor_;
   Control control_{stop_};
   std::unique_ptr<Connection> first_wal_connection_;  // until open_wal() takes it
   mutable std::mutex address_mutex_;

@@ -67,6 +67,7 @@ Progress::~Progress() {
 void Progress::enter(Phase phase) {
   std::lock_guard lock(mutex_);
   if (phase == phase_ && phase != Phase::kPreparing) return;
+  if (phase == Phase::kPreparing) lost_.clear();
   phase_ = phase;
   phase_started_ = Clock::now();
   drawn_ = {};

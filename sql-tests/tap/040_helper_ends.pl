@@ -13,20 +13,13 @@ my $primary = new_primary(conf => "pg_standby_clone.reconnect_timeout = '4s'\n")
 fill_primary($primary);
 my $place = new_place();
 my $directory = $place->data_dir;
-
 # More than all streams have under way: then some chunks are whole, and there is something to keep.
-sub wait_for_chunks
-{
-	my ($primary, $run) = @_;
-	wait_for_copying($primary, $run);
-	wait_until('chunks are there', sub {
-		$primary->safe_psql('postgres', 'SELECT bytes_done > 6 * 1024 * 1024 FROM clone_status() LIMIT 1') eq 't' });
-}
+my $some_chunks = 6 * 1024 * 1024;
 
 for my $signal (qw(INT TERM HUP))
 {
 	my $run = start_clone($primary, $place, '-N', '-r', '4M');
-	wait_for_chunks($primary, $run);
+	wait_for_copying($primary, $run, $some_chunks);
 	my $before = time();
 	$run->signal($signal);
 	exit_is($run, 'cancelled', "SIG$signal");

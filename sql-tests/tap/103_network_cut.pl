@@ -25,7 +25,8 @@ my $run = start_clone(undef, $place, $network->options, '-N', '-r', '5M', '-j', 
 wait_for_copying($primary, $run);
 $network->cut;
 state_is('disconnected', 'cut: disconnected');
-is($primary->safe_psql('postgres', q(SELECT count(*) FROM clone_streams)), '0', 'cut: no stream is left');
+ok(wait_until('cut: no stream', sub { $primary->safe_psql('postgres', q(SELECT count(*) FROM clone_streams)) eq '0' }, 10),
+	'cut: no stream is left');
 $network->mend;
 state_is('running', 'mended: running');
 

@@ -33,15 +33,21 @@ $primary->stop('immediate');
 $primary->start;
 is_attached_to($primary, 'restart while it waits');
 
-# In mid-clone. What becomes of the request, the primary says; the agent takes the next one.
+# In mid-clone: the request goes on under its number.
 my $id = request($primary, 'clone', '{"max_rate": "2M"}');
 wait_until('it copies', sub { $primary->safe_psql('postgres',
 		q(SELECT count(*) FROM clone_progress WHERE phase = 'copying' AND bytes_done > 0)) });
 $primary->stop('immediate');
 $primary->start;
 is_attached_to($primary, 'restart in mid-clone');
-state_is($primary, $id, 'failed', 'restart in mid-clone');
-wait_until('the agent has seen the end', sub { $agent->err =~ /request $id has failed; waiting/ });
+wait_until('it copies again', sub { $primary->safe_psql('postgres',
+		"SELECT count(*) FROM clone_progress WHERE id = $id AND phase = 'copying'") });
+$primary->safe_psql('postgres', "SELECT set_clone_rate($id, NULL)");
+state_is($primary, $id, 'completed', 'restart in mid-clone');
+is($primary->safe_psql('postgres', "SELECT error FROM clone_history WHERE id = $id"), '', 'restart in mid-clone: no error is left');
+wait_until('the agent has seen the end', sub { $agent->err =~ /request $id has been carried out; waiting/ });
+
+PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', $standby->data_dir);
 
 # A failover: the standby that nobody could listen on becomes the primary.
 wait_until('the second host has all', sub { $second->safe_psql('postgres',

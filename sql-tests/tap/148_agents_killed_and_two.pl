@@ -9,7 +9,7 @@ use StandbyClone;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $primary = new_primary(conf => "pg_standby_clone.reconnect_timeout = 10s\n");
+my $primary = new_primary(conf => "pg_standby_clone.reconnect_timeout = 60s\n");
 fill_primary($primary);
 my ($one, $two) = (new_place('one'), new_place('two'));
 my $agent_one = start_agent($primary, $one, '--name', 'one');
@@ -31,17 +31,16 @@ $primary->safe_psql('postgres', "SELECT set_clone_rate($id_two, NULL)");
 state_is($primary, $id_two, 'completed', 'the other one');
 
 $agent_one = start_agent($primary, $one, '--name', 'one');
-is($primary->safe_psql('postgres',
+like($primary->safe_psql('postgres',
 		q(SELECT destination_state FROM clone_agents WHERE target = 'one')),
-	'unfinished clone', 'killed: what it left is seen');
-# The clone itself ends with its lease, or has been taken up again.
-wait_until('the clone of the killed one has ended', sub {
-	$primary->safe_psql('postgres', "SELECT state FROM clone_status($id_one)") =~ /^(?:failed|completed)$/ });
-if ($primary->safe_psql('postgres', "SELECT state FROM clone_status($id_one)") eq 'failed')
-{
-	my $id = request($primary, 'one');
-	state_is($primary, $id, 'completed', 'killed, asked again');
-}
+	qr/^(?:unfinished clone|being cloned)$/, 'killed: what it left is seen');
+# Its successor goes on with the request, in the session of the one that was killed.
+wait_until('the request is taken up again', sub { $agent_one->err =~ /carrying out request $id_one: / });
+$primary->safe_psql('postgres', "SELECT set_clone_rate($id_one, NULL)");
+state_is($primary, $id_one, 'completed', 'killed, taken up again');
+like($agent_one->err, qr/going on with the unfinished clone in .*, in the same session/, 'killed: where it was');
+is($primary->safe_psql('postgres', q(SELECT count(*) FROM clone_status() WHERE target = 'one')), '1',
+	'killed: it is one clone to those who look');
 # Only now is nothing written any more: the primary keeps a history.
 prove_started($primary, $two, 'the other one', slot => 'two');
 prove_standby($primary, $one, 'killed and made', slot => 'one');

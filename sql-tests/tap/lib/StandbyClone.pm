@@ -25,7 +25,7 @@ our @EXPORT = qw(
 # The exit codes of docs/exit-codes.md.
 our %EXIT = (
   usage => 2, connection => 3, target => 4, preflight => 5, corrupted => 6,
-  disk => 7, cancelled => 8, lost => 9, donor => 10, start => 11, lease => 12);
+  disk => 7, cancelled => 8, lost => 9, donor => 10, start => 11);
 
 # The tests' own name would hide the program's in pg_stat_activity.
 delete $ENV{PGAPPNAME};
@@ -201,10 +201,11 @@ sub phase_of
 # --max-rate that makes it last.
 sub wait_for_copying
 {
-	my ($primary, $run) = @_;
+	my ($primary, $run, $bytes) = @_;
+	$bytes //= 0;
 	return wait_until('the clone copies', sub {
 		return 1 if $primary->safe_psql('postgres',
-			q(SELECT count(*) FROM clone_progress WHERE phase = 'copying' AND bytes_done > 0)) > 0;
+			"SELECT count(*) FROM clone_progress WHERE phase = 'copying' AND bytes_done > $bytes") > 0;
 		die "the clone ended early: " . $run->err if !$run->is_running;
 		return 0;
 	});

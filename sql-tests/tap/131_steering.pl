@@ -120,6 +120,10 @@ my $sender = value("SELECT pid FROM pg_stat_replication WHERE application_name =
 kill 'STOP', $sender;
 value('SELECT set_clone_rate(max(id), NULL) FROM clone_status()');
 wait_until('the WAL is waited for', sub { phase_of($primary) eq 'wal' });
+is(value('SELECT pause_standby_clone(max(id)) FROM clone_status()'), 't', 'wal: can be paused');
+is(value('SELECT state, phase FROM clone_progress'), 'paused|wal', 'wal: and is');
+is(value('SELECT resume_standby_clone(max(id)) FROM clone_status()'), 't', 'wal: and resumed');
+is(value('SELECT state, phase FROM clone_progress'), 'running|wal', 'wal: and runs');
 cancelled('wal', $run, $other->data_dir, then => sub { kill 'CONT', $sender });
 
 # A worker that does not work keeps it in phase finishing.

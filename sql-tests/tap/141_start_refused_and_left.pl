@@ -88,5 +88,21 @@ like($run->err, qr/is complete, and slot "clone" holds its WAL/, 'given up: the 
 is(status_of($primary, 'state, phase'), 'cancelled|starting', 'given up: the donor knows');
 prove_standby($primary, $slow, 'given up', verify => ['--ignore=pg_standby_clone.start.log']);
 $slow->stop;
+$primary->safe_psql('postgres', q(SELECT pg_drop_replication_slot('clone')));
+
+# Cancelled from SQL while it starts, after a pause that changes nothing any more.
+my $later = new_place('later');
+$run = start_clone($primary, $later, '--start', '--start-command', 'exec sleep 600');
+wait_until('it starts', sub { status_of($primary, 'state, phase') eq 'running|starting' });
+is($primary->safe_psql('postgres', 'SELECT pause_standby_clone(max(id)) FROM clone_status()'), 't', 'starting: can be paused');
+is(status_of($primary, 'state, phase'), 'paused|starting', 'starting: and is');
+my $began = time();
+is($primary->safe_psql('postgres', 'SELECT cancel_standby_clone(max(id)) FROM clone_status()'), 't', 'starting: cancelled');
+exit_is($run, 'cancelled', 'cancelled while starting');
+cmp_ok(time() - $began, '<', 6, 'cancelled while starting: at once');
+like($run->err, qr/cancelled by role .*is complete, and slot "clone" holds its WAL/s, 'cancelled while starting: the standby stays');
+like(status_of($primary, 'state, phase, error'), qr/^cancelled\|starting\|cancelled by role/, 'cancelled while starting: the donor knows');
+is($primary->safe_psql('postgres', q(SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'clone')), '1',
+	'cancelled while starting: its slot stays with the standby');
 $primary->stop;
 done_testing();

@@ -249,6 +249,30 @@ class Help : public CLI::Formatter {
   Command command_;
 };
 
+// Those that --help shows, so that it fits a screen; --help=all shows every option.
+constexpr const char* kMostUsed[] = {
+    "pgdata", "delta", "tablespace-mapping", "dbname", "host", "port", "username",
+    "name", "slot", "jobs", "compress", "max-rate", "start", "config-file", "start-command",
+    "allow-overwrite", "manage-server", "progress", "json", "version", "help"};
+
+void show_help(CLI::App& app, const std::string& which) {
+  // A flag without a value has this one.
+  bool short_one = which == "true";
+  if (!short_one && which != "all")
+    fail(Kind::kUsage, fmt::format("there is no help on \"{}\"", which),
+         "Use --help, or --help=all for every option.");
+  if (short_one)
+    for (auto* option : app.get_options())
+      if (std::find(std::begin(kMostUsed), std::end(kMostUsed), option->get_lnames().front()) ==
+          std::end(kMostUsed))
+        option->group("");
+  // Releases of CLI11 differ in the empty lines that they leave between groups.
+  std::string text = app.help();
+  for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+  if (short_one) text += "Every option: --help=all. More: man pg_standby_clone\n";
+  std::fputs(text.c_str(), stdout);
+}
+
 }  // namespace
 
 void set_compression(const std::string& text, Options& options) {
@@ -328,7 +352,8 @@ Parsed parse_options(int argc, const char* const* argv) {
                "pg_standby_clone"};
   app.formatter(std::make_shared<Help>(is_agent ? Command::kAgent : Command::kClone));
   app.set_help_flag();
-  bool help = false, version = false;
+  std::string help;
+  bool version = false;
 
   app.add_option("-D,--pgdata", options.data_directory, "directory to make the standby in")
       ->type_name("DIR")->group(kTargetGroup);
@@ -421,13 +446,14 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("--json", options.json, "one JSON object a line on standard output")
       ->group(kOutputGroup);
   app.add_flag("-V,--version", version, "show the version, then end")->group(kOutputGroup);
-  app.add_flag("-?,--help", help, "show this help, then end")->group(kOutputGroup);
+  app.add_flag("-?,--help", help, "show this help, or --help=all every option, then end")
+      ->group(kOutputGroup);
   app.add_option("-t,--target", raw.target)->group("");
 
   try {
     app.parse(arguments_of(argc, argv, options.command));
-    if (help) {
-      std::fputs(app.help().c_str(), stdout);
+    if (!help.empty()) {
+      show_help(app, help);
       return {std::nullopt, 0};
     }
     if (version) {

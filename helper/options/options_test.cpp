@@ -1,6 +1,7 @@
 // options_test.cpp: the command line a pg_basebackup user types, and what is refused.
 #include "helper/options/options.h"
 
+#include <algorithm>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <regex>
@@ -112,13 +113,31 @@ std::string document(const std::string& name) {
 
 TEST(Documents, name_the_options_that_help_names) {
   testing::internal::CaptureStdout();
-  EXPECT_EQ(parse({"--help"}).exit_code, 0);
+  EXPECT_EQ(parse({"--help=all"}).exit_code, 0);
   auto known = options_in(testing::internal::GetCapturedStdout(),
                           R"(\n +(?:-\S,)? *--([a-z-]+))");
   EXPECT_GT(known.size(), 25u);
   EXPECT_EQ(options_in(document("options.md"), R"(\n\| (?:`-\S`, )?`--([a-z-]+))"), known);
   std::string manual = std::regex_replace(document("pg_standby_clone.1"), std::regex(R"(\\-)"), "-");
   EXPECT_EQ(options_in(manual, R"(\n\.BR (?:-\S ", " )?--([a-z-]+))"), known);
+}
+
+TEST(Help, fits_a_screen_and_names_the_rest) {
+  for (const char* command : {"clone", "agent"}) {
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(parse({command, "--help"}).exit_code, 0);
+    std::string text = testing::internal::GetCapturedStdout();
+    EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 42) << text;
+    EXPECT_NE(text.find("--pgdata"), std::string::npos);
+    EXPECT_NE(text.find("--help=all"), std::string::npos);
+    EXPECT_EQ(text.find("--manifest-checksums"), std::string::npos);
+    testing::internal::CaptureStdout();
+    EXPECT_EQ(parse({command, "--help=all"}).exit_code, 0);
+    EXPECT_NE(testing::internal::GetCapturedStdout().find("--manifest-checksums"), std::string::npos);
+  }
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(parse({"--help=everything"}).exit_code, 2);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("--help=all"), std::string::npos);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 # number of streams; and --json.
 use strict;
 use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -92,6 +94,17 @@ is($primary->safe_psql('postgres', 'SELECT slot_name FROM pg_replication_slots')
 my $labelled = new_place('labelled');
 exit_is(run_clone($primary, $labelled, '-N', '--name', 'l', '-l', "O'Brien's label"), 'completed', '-l');
 like(content_of($labelled->data_dir . '/backup_label'), qr/^LABEL: O'Brien's label$/m, '-l: is in backup_label');
+
+# --- the donor's settings are those of the documents, with default and limits ---
+my $top = abs_path(dirname(__FILE__) . '/../..');
+my %documented = map { /^\| `(pg_standby_clone\.\w+)` \| `(-?\d+)`( s)? \| (-?\d+), (\d+) \|/ ? ($1 => "$2 $4 $5" . ($3 // '')) : () }
+  split /\n/, content_of("$top/docs/settings.md");
+my %settings = map { split /\|/, $_, 2 } split /\n/, $primary->safe_psql('postgres', <<SQL);
+LOAD 'pg_standby_clone';
+SELECT name, concat_ws(' ', boot_val, min_val, max_val, unit) FROM pg_settings WHERE name LIKE 'pg_standby_clone.%';
+SQL
+cmp_ok(scalar keys %settings, '>=', 4, 'settings');
+is_deeply(\%documented, \%settings, 'settings: as documented');
 
 # --- JSON ---
 my $spoken = new_place('spoken');

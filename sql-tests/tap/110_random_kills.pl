@@ -94,8 +94,8 @@ sub try_once
 	return ($run, $end);
 }
 
-# Ends that running it again helps against: connection, lost, donor, lease over, and what was killed.
-my %may_end = map { $_ => 1 } 'signal 9', @StandbyClone::EXIT{qw(connection lost donor lease)};
+# Ends that running it again helps against: connection, lost, donor, and what was killed.
+my %may_end = map { $_ => 1 } 'signal 9', @StandbyClone::EXIT{qw(connection lost donor)};
 
 # The same command until it has completed; returns whether it has.
 sub try_until_complete

@@ -63,12 +63,12 @@ my $deaf = new_place('deaf');
 my $config = own_config($deaf);
 my $start = "pg_ctl -D " . $deaf->data_dir . " -w -l " . $deaf->logfile
   . " -o \"-c config_file=$config -c primary_conninfo=''\" start";
-$run = start_clone($primary, $deaf, '--start', '--timeout', 3, '--start-command', $start);
-clone_fails($run, 'start', qr/does not stream after 3 s: it runs, but the donor does not see it/, 'deaf');
+$run = start_clone($primary, $deaf, '--start', '--timeout', 10, '--start-command', $start);
+clone_fails($run, 'start', qr/does not stream after 10 s: it runs, but the donor does not see it/, 'deaf');
 like($run->err, qr/start it with: \Q$start\E/, 'deaf: how to go on');
 ok(adopt($deaf), 'deaf: its server still runs');
 is($deaf->safe_psql('postgres', 'SELECT count(*) FROM plain'), 1000, 'deaf: it can be read');
-like(status_of($primary, 'state, phase, error'), qr/^failed\|starting\|.*does not stream after 3 s/,
+like(status_of($primary, 'state, phase, error'), qr/^failed\|starting\|.*does not stream after 10 s/,
 	'deaf: the donor knows');
 $deaf->stop;
 command_ok([ 'pg_ctl', '-D', $deaf->data_dir, '-w', '-l', $deaf->logfile, '-o',

@@ -37,11 +37,14 @@ check-versions:
 docs:
 	@command -v pandoc >/dev/null || { echo "make docs needs pandoc" >&2; exit 1; }
 	@mkdir -p $(BUILD)/html
-	@for page in $(top)/README.md $(top)/CHANGELOG.md $(top)/CONTRIBUTING.md $(top)/docs/*.md; do \
-	  name=$$(basename $$page .md); \
-	  sed -E 's,\]\((\.\./|docs/)?([A-Za-z0-9_-]+)\.md(#[a-z-]*)?\),](\2.html\3),g' $$page | \
-	    pandoc -f gfm -t html5 -s --metadata title="$$name" --css style.css -o $(BUILD)/html/$$name.html || exit 1; \
+	@(echo '<nav>'; for page in $(top)/README.md $(top)/docs/*.md $(top)/CHANGELOG.md; do name=$$(basename $$page .md); \
+	  echo "<a href=\"$$name.html\">$$name</a>"; done; echo '</nav>') > $(BUILD)/html/nav.inc
+	@for page in $(top)/README.md $(top)/CHANGELOG.md $(top)/CONTRIBUTING.md $(top)/docs/*.md $(top)/bench/README.md; do \
+	  name=$$(basename $$page .md); [ $$page != $(top)/bench/README.md ] || name=bench; \
+	  sed -E 's,\]\((\.\./)?bench/README\.md,](bench.html,;s,\]\(docs/([a-z-]+\.svg)\),](\1),;s,\]\((\.\./)?(docs/)?([A-Za-z0-9_-]+)\.md(#[a-z-]*)?\),](\3.html\4),g' $$page | \
+	    pandoc -f gfm -t html5 -s --metadata pagetitle="pg_standby_clone: $$name" -B $(BUILD)/html/nav.inc --css style.css -o $(BUILD)/html/$$name.html || exit 1; \
 	done
-	@cp $(top)/docs/*.svg $(top)/docs/json-schema.json $(BUILD)/html/
-	@printf 'body{max-width:62em;margin:2em auto;font-family:sans-serif;line-height:1.45}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.25em .6em;vertical-align:top}pre{background:#f4f4f4;padding:.7em;overflow-x:auto}\n' > $(BUILD)/html/style.css
+	@cp $(top)/docs/*.svg $(top)/docs/json-schema.json $(top)/LICENSE $(BUILD)/html/
+	@rm $(BUILD)/html/nav.inc
+	@printf 'nav{font-size:85%%;border-bottom:1px solid #bbb;padding-bottom:.5em}nav a{margin-right:.9em}table{display:block;overflow-x:auto}td code{overflow-wrap:anywhere}img{max-width:100%%}body{max-width:66em;margin:2em auto;font-family:sans-serif;line-height:1.45}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.25em .6em;vertical-align:top}pre{background:#f4f4f4;padding:.7em;overflow-x:auto}\n' > $(BUILD)/html/style.css
 	@echo "build/html/README.html"

@@ -7,6 +7,7 @@
 #include "extension/session/table.h"
 #include "extension/worker/history.h"
 #include "extension/worker/slots.h"
+#include "extension/worker/tablespaces.h"
 #include "protocol/version.h"
 
 namespace worker {
@@ -52,8 +53,7 @@ struct Work {
   std::uint64_t ticked_bytes;
   int shown_phase;   // in pg_stat_progress_basebackup
   State told_state;  // to listeners
-  Oid* tablespaces;  // at the backup's start
-  int tablespace_count;
+  int tablespace_count;  // at the start of the backup
 };
 Work work{};
 
@@ -218,25 +218,6 @@ void reserve_wal() {
   CommitTransactionCommand();
 }
 
-int collect_tablespaces(Oid** numbers) {
-  int count = 0, room = 16;
-  *numbers = static_cast<Oid*>(MemoryContextAlloc(TopMemoryContext, room * sizeof(Oid)));
-  DIR* directory = opendir("pg_tblspc");
-  if (directory == nullptr)
-    ereport(ERROR, errcode_for_file_access(), errmsg("could not open directory \"pg_tblspc\": %m"));
-  while (dirent* item = readdir(directory)) {
-    Oid number = static_cast<Oid>(strtoul(item->d_name, nullptr, 10));
-    if (number == InvalidOid) continue;
-    if (count == room) {
-      room *= 2;
-      *numbers = static_cast<Oid*>(repalloc(*numbers, room * sizeof(Oid)));
-    }
-    (*numbers)[count++] = number;
-  }
-  closedir(directory);
-  return count;
-}
-
 // The timeline of the checkpoint the backup starts at.
 TimeLineID checkpoint_timeline() {
   bool crc_ok = false;
@@ -269,7 +250,7 @@ void start_backup() {
   slots::advance(work.temporary_slot,
                  DatumGetLSN(lsn) - XLogSegmentOffset(DatumGetLSN(lsn), wal_segment_size));
   CommitTransactionCommand();
-  work.tablespace_count = collect_tablespaces(&work.tablespaces);
+  work.tablespace_count = tablespaces::remember();
   session::Locked::begin();
   record().start_lsn = DatumGetLSN(lsn);
   record().start_timeline = timeline;
@@ -285,29 +266,6 @@ void wait_for_end() {
   while (is_paused() || !session::look(work.session).end_requested) take_turn();
 }
 
-// Paths of the tablespaces that came after the start: replay will make them at the
-// donor's own paths (trap 34).
-void note_new_tablespaces() {
-  Oid* now = nullptr;
-  int count = collect_tablespaces(&now);
-  char* text = work.session.area->new_tablespaces;
-  constexpr std::size_t kRoom = sizeof(work.session.area->new_tablespaces);
-  for (int index = 0; index < count; ++index) {
-    bool is_known = false;
-    for (int old = 0; old < work.tablespace_count; ++old)
-      if (work.tablespaces[old] == now[index]) is_known = true;
-    if (is_known) continue;
-    char link[MAXPGPATH], target[MAXPGPATH];
-    snprintf(link, sizeof(link), "pg_tblspc/%u", now[index]);
-    ssize_t size = readlink(link, target, sizeof(target) - 1);
-    if (size <= 0) continue;
-    target[size] = '\0';
-    if (text[0] != '\0') strlcat(text, "\n", kRoom);
-    strlcat(text, target, kRoom);
-  }
-  pfree(now);
-}
-
 TimeLineID stop_timeline() {
   if (!record().in_recovery) return GetWALInsertionTimeLine();
   bool crc_ok = false;
@@ -321,7 +279,8 @@ void stop_backup() {
   check_slot_health();
   if (work.stop_reason != nullptr) stop_now();
   StartTransactionCommand();
-  note_new_tablespaces();
+  tablespaces::note_new(work.session.area->new_tablespaces,
+                        sizeof(work.session.area->new_tablespaces));
   // Its archiving is not waited for: all WAL of the backup is held by the slot and
   // goes over the helper's own connection (trap 6).
   Datum result = OidFunctionCall1(F_PG_BACKUP_STOP, BoolGetDatum(false));

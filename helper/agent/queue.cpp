@@ -14,8 +14,6 @@ void RequestQueue::enter() {
   leave();
   auto connection = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, nullptr, stop_);
   schema_ = find_extension(*connection);
-  // An agent is idle for weeks, on purpose.
-  connection->query("SET idle_session_timeout = 0", Kind::kPreflight);
   connection->query("SET application_name = 'pg_standby_clone agent'", Kind::kPreflight);
   connection->query("SET default_transaction_read_only = off", Kind::kPreflight);
   Rows rows = connection->query("SELECT system_identifier FROM pg_catalog.pg_control_system()",

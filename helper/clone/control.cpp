@@ -40,10 +40,7 @@ void pause_if(const StopSource& stop) {
 DonorFacts enter(Connection& connection, const std::string& procedure,
                  const protocol::Token& token, std::uint16_t role, const StopSource& stop) {
   // A role's own timeouts must not end a long clone (trap 71).
-  for (const char* name : {"statement_timeout", "lock_timeout",
-                           "idle_in_transaction_session_timeout", "transaction_timeout"})
-    if (std::string(name) != "transaction_timeout" || connection.server_version() >= 170000)
-      connection.query(fmt::format("SET {} = 0", name), Kind::kPreflight);
+  connection.ignore_role_settings();
   connection.start_copy_both("CALL " + procedure, Kind::kPreflight);
   protocol::Hello hello;
   hello.protocol_version = protocol::kProtocolVersion;

@@ -266,8 +266,10 @@ std::optional<bool> Session::standby_streams_by_name() {
   Rows rows;
   try {
     Address where = address();
-    if (!watch_)
+    if (!watch_) {
       watch_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
+      watch_->ignore_role_settings();
+    }
     rows = watch_->query(
         fmt::format("SELECT pg_catalog.count(*) FILTER (WHERE application_name = {} AND state = "
                     "'streaming'), pg_catalog.count(*) FILTER (WHERE state IS NULL) "

@@ -2,8 +2,8 @@
 #include "helper/connection/connection.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
-#include <ctime>
 #include <fmt/format.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -90,8 +90,11 @@ Said said_in(const std::string& conninfo) {
   return said;
 }
 
+// Nobody sets this clock: a jump of the day's time is no silence of the donor's.
+using Clock = std::chrono::steady_clock;
+
 // What no server takes this long for: the connection is one in name only.
-constexpr std::time_t kAnswerSeconds = 30;
+constexpr auto kAnswerLimit = std::chrono::seconds(30);
 // For another connection, where the user gave no connect_timeout.
 constexpr long kReconnectSeconds = 10;
 
@@ -261,7 +264,7 @@ bool Connection::finish_connecting() {
   if (PQstatus(connection_) == CONNECTION_BAD) return false;
   long timeout_s = timeout_of(connection_);
   if (timeout_s == 0 && is_reconnect_) timeout_s = kReconnectSeconds;
-  auto started = std::time(nullptr);
+  auto started = Clock::now();
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (true) {
     if (next == PGRES_POLLING_OK) return true;
@@ -269,7 +272,7 @@ bool Connection::finish_connecting() {
     short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     short ready = wait_for(PQsocket(connection_), events, 1000, stop_);
     if (stop_.requested()) fail(Kind::kCancelled, "stopped while connecting");
-    if (ready == 0 && timeout_s > 0 && std::time(nullptr) - started >= timeout_s)
+    if (ready == 0 && timeout_s > 0 && Clock::now() - started >= std::chrono::seconds(timeout_s))
       fail(Kind::kConnection,
            fmt::format("could not connect to the donor within {} s", timeout_s),
            "Check host, port and firewall, or raise connect_timeout.");
@@ -351,11 +354,12 @@ int Connection::backend_pid() const { return PQbackendPID(connection_); }
 std::string Connection::database() const { return PQdb(connection_); }
 
 Result Connection::next_result(Kind kind) {
-  auto deadline = std::time(nullptr) + kAnswerSeconds;
+  auto deadline = Clock::now() + kAnswerLimit;
   while (PQisBusy(connection_)) {
     if (stop_.requested()) fail(Kind::kCancelled, "stopped");
-    if (std::time(nullptr) > deadline)
-      fail(Kind::kLostDonor, fmt::format("the donor did not answer within {} s", kAnswerSeconds),
+    if (Clock::now() > deadline)
+      fail(Kind::kLostDonor,
+           fmt::format("the donor did not answer within {} s", kAnswerLimit.count()),
            "Check the network between the hosts.");
     flush();
     if (wait(1000) && PQconsumeInput(connection_) == 0) fail_lost("hear from the donor");
@@ -370,6 +374,19 @@ Result Connection::next_result(Kind kind) {
     message += " (" + detail + ")";
   throw Failure(kind_of_sqlstate(field(result.get(), PG_DIAG_SQLSTATE), kind), message,
                 field(result.get(), PG_DIAG_MESSAGE_HINT));
+}
+
+// All in one statement, where nothing is looked up by search_path.
+void Connection::ignore_role_settings() {
+  std::string timeouts;
+  for (const char* name : {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout",
+                           "idle_session_timeout"})
+    timeouts += fmt::format(", pg_catalog.set_config('{}', '0', false)", name);
+  if (server_version() >= 170000)
+    timeouts += ", pg_catalog.set_config('transaction_timeout', '0', false)";
+  query("SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config("
+        "'client_encoding', pg_catalog.current_setting('server_encoding'), false)" + timeouts,
+        Kind::kPreflight);
 }
 
 Rows Connection::query(const std::string& statement, Kind kind) {

@@ -74,6 +74,12 @@ class Connection {
   int backend_pid() const;
   std::string database() const;
 
+  // Frees the connection of what a role's or a database's own settings would do to our
+  // statements: timeouts that end them, a search_path on which somebody has planted functions and
+  // operators that would run with this role's rights, an encoding other than the server's. For
+  // database connections, before their first statement.
+  void ignore_role_settings();
+
   // Runs one statement by the simple protocol. `kind` is the kind of failure when the
   // server refuses it.
   Rows query(const std::string& statement, Kind kind);

@@ -125,9 +125,7 @@ std::string find_extension(Connection& connection) {
          fmt::format("the donor runs PostgreSQL {}, pg_standby_clone needs 15 or later",
                      connection.server_version() / 10000),
          "Use pg_basebackup for this server.");
-  // Where a role's or database's search_path puts another schema before pg_catalog, a
-  // function or an operator that anybody planted there would run with this role's rights.
-  connection.query("SELECT pg_catalog.set_config('search_path', '', false)", Kind::kPreflight);
+  connection.ignore_role_settings();
   Rows rows = connection.query(
       "SELECT n.nspname, pg_catalog.has_schema_privilege(n.oid, 'USAGE'), e.extversion, "
       "EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid AND p.proname = "
@@ -167,8 +165,6 @@ std::string find_extension(Connection& connection) {
 DonorReport ask_donor(Connection& connection, const std::string& schema, Findings& findings) {
   DonorReport report;
   report.server_version = connection.server_version();
-  // The list of a large cluster takes a while; a role's own timeout must not end it.
-  connection.query("SET statement_timeout = 0", Kind::kPreflight);
   check_rights(connection, findings);
   if (findings.count(Verdict::kError) > 0) return report;  // it would not answer
   for (const auto& row : connection.query(

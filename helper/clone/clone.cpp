@@ -1,8 +1,11 @@
 // clone.cpp: the story of a clone, in Clone::make(). Each step is a room.
 #include "helper/clone/clone.h"
 
+#include <cstdio>
 #include <fmt/format.h>
 #include <future>
+#include <thread>
+#include <unistd.h>
 
 #include "helper/base/first_failure.h"
 #include "helper/clone/copy.h"
@@ -23,6 +26,15 @@ using Clock = std::chrono::steady_clock;
 
 // Often enough for live views; the lease asks for one each kHeartbeatIntervalMs.
 constexpr auto kBeatInterval = std::chrono::seconds(1);
+
+// Who cancels a clone waits no longer than this for a disk that is still at work.
+constexpr auto kRestLimit = std::chrono::seconds(1);
+
+// Neither lock file nor journal need a farewell: a run that was killed leaves them as well.
+[[noreturn]] void leave_at_once(int code) {
+  std::fflush(nullptr);
+  _exit(code);
+}
 
 bool is_ready(const std::future<void>& task) {
   return task.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
@@ -74,6 +86,7 @@ class Clone {
 
   void enter(Phase phase);
   void wait_until(const std::function<bool()>& is_true);
+  void on_disk(std::function<void()> work);
   void turn();
   void obey_pause();
   void beat();
@@ -81,6 +94,8 @@ class Clone {
   StandbyFiles standby_files() const;
   Summary summary() const;
   Ending give_up(const Failure& caught);
+  bool is_at_rest() const;
+  bool comes_to_rest(const Failure& failure) const;
   Failure explain(const Failure& failure);
   std::string clean_up();
 
@@ -102,6 +117,7 @@ class Clone {
   bool is_rejoined_ = false;  // goes on in the session of an earlier run
   bool is_committed_ = false;
   bool is_paused_ = false;
+  std::future<void> disk_work_;  // last: its thread uses the others
 };
 
 std::optional<Ending> Clone::run() {
@@ -117,11 +133,21 @@ std::optional<Ending> Clone::run() {
 
 Ending Clone::give_up(const Failure& caught) {
   stop_.request();
-  if (copy_) copy_->join();
   Failure failure = explain(caught);
+  // Before our own threads are waited for: the donor shall be free whatever a disk does here.
   session_.control().report(failure.kind == Kind::kCancelled ? protocol::State::kCancelled
                                                              : protocol::State::kFailed,
                             failure.message);
+  if (!comes_to_rest(failure)) {
+    std::string remains = "the system is still writing to \"" + options_.data_directory +
+                          "\"; what is there is kept, and no server can be started there: run the "
+                          "same command again to go on";
+    // An agent lives on: it takes its next request when the disk is done.
+    if (options_.command == Command::kAgent) return {failure, remains};
+    progress_.fail(failure, remains);
+    leave_at_once(exit_code(failure.kind));
+  }
+  if (copy_) copy_->join();
   wal_.reset();
   std::string remains;
   try {
@@ -130,6 +156,24 @@ Ending Clone::give_up(const Failure& caught) {
     remains = "what was made could not be removed: " + second.message;
   }
   return {failure, remains};
+}
+
+// No thread is in the middle of anything any more.
+bool Clone::is_at_rest() const {
+  return (!copy_ || copy_->is_at_rest()) && (!wal_ || wal_->has_ended()) &&
+         (!disk_work_.valid() || is_ready(disk_work_));
+}
+
+// A sync of a slow disk can take minutes, and nobody can call it back. Who has cancelled the clone
+// does not wait for it.
+bool Clone::comes_to_rest(const Failure& failure) const {
+  if (failure.kind != Kind::kCancelled) return true;
+  auto deadline = Clock::now() + kRestLimit;
+  while (!is_at_rest()) {
+    if (Clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
 }
 
 void Clone::make() {
@@ -142,7 +186,7 @@ void Clone::make() {
   begin();
   wait_for_checkpoint();
   fetch_list();
-  make_layout();
+  on_disk([this] { make_layout(); });
   start_wal();
   copy();
   end_backup();
@@ -205,7 +249,7 @@ void Clone::record_session() {
   record.temporary_slot = session_.facts().temporary_slot;
   record.id = session_.control().status().id;
   record.begun_with = session_.begun_with();
-  target_->begin_session(record);
+  on_disk([this, record] { target_->begin_session(record); });
 }
 
 void Clone::wait_for_checkpoint() {
@@ -337,17 +381,12 @@ void Clone::finish_wal() {
 
 void Clone::sync() {
   enter(Phase::kSyncing);
-  auto synced = std::async(std::launch::async, [&] { target_->sync_all(); });
-  wait_until([&] { return is_ready(synced); });
-  synced.get();
+  on_disk([this] { target_->sync_all(); });
 }
 
 void Clone::finish() {
   enter(Phase::kFinishing);
-  StandbyFiles files = standby_files();
-  auto prepared = std::async(std::launch::async, [&] { prepare_standby(*target_, list_, files); });
-  wait_until([&] { return is_ready(prepared); });
-  prepared.get();
+  on_disk([this, files = standby_files()] { prepare_standby(*target_, list_, files); });
 }
 
 StandbyFiles Clone::standby_files() const {
@@ -421,6 +460,14 @@ void Clone::enter(Phase phase) {
 
 void Clone::wait_until(const std::function<bool()>& is_true) {
   session_.wait_until(is_true, [this] { turn(); });
+}
+
+// Work that a slow disk may hold up for long: the donor is heard meanwhile. It owns what it needs, for
+// it may outlive the wait.
+void Clone::on_disk(std::function<void()> work) {
+  disk_work_ = std::async(std::launch::async, std::move(work));
+  wait_until([this] { return is_ready(disk_work_); });
+  disk_work_.get();
 }
 
 // A few times a second, while anything is waited for.

@@ -134,6 +134,13 @@ void Copy::join() {
   threads_.clear();
 }
 
+bool Copy::is_at_rest() {
+  if (!is_done()) return false;
+  if (!recorder_) return true;
+  recorder_->request_end();
+  return recorder_->has_ended();
+}
+
 void Copy::check_pages() const {
   if (bad_pages_ == 0) return;
   fail(Kind::kCorrupted,

@@ -34,6 +34,8 @@ class Copy {
   void start();
   bool is_done() const { return running_ == 0; }
   void join();
+  // After a stop was requested: no stream writes any more, and nothing is on its way to the journal.
+  bool is_at_rest();
   // Stops the asking, or lets it go on.
   void set_paused(bool is_paused) { is_paused_ = is_paused; }
 

@@ -21,16 +21,23 @@ std::string_view directory_of(std::string_view path) {
 
 Recorder::Recorder(const Target& target, std::function<void()> on_failure, Pace pace)
     : target_(target), on_failure_(std::move(on_failure)), pace_(pace) {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    run();
+    ended_ = true;
+  });
 }
 
 Recorder::~Recorder() {
+  request_end();
+  thread_.join();
+}
+
+void Recorder::request_end() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
   }
   wake_.notify_all();
-  thread_.join();
 }
 
 Recorder::Told& Recorder::told_of(std::uint32_t file, std::string_view path) {

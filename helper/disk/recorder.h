@@ -4,6 +4,7 @@
 // to settle.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -46,6 +47,10 @@ class Recorder {
   // What has been told so far is recorded on return.
   void flush();
 
+  // Nothing more will be told. The thread records what it still can, and has ended then.
+  void request_end();
+  bool has_ended() const { return ended_.load(); }
+
  private:
   struct Told {
     std::string path;
@@ -73,6 +78,8 @@ class Recorder {
   Batch told_;
   std::uint64_t told_bytes_ = 0;
   bool stop_ = false, hurry_ = false, is_recording_ = false, has_failed_ = false;
+
+  std::atomic<bool> ended_{false};
 
   // The thread's own.
   std::unordered_set<std::uint32_t> named_;         // files the journal knows by number

@@ -59,6 +59,7 @@ WalReceiver::WalReceiver(const WalSource& source, const WalStart& start, const T
     } catch (...) {
       failure_.keep_current();
     }
+    ended_ = true;
   });
 }
 

@@ -47,6 +47,8 @@ class WalReceiver {
   // Lets it end once WAL up to here has been received and is durable.
   void finish_at(Lsn stop_lsn) { stop_lsn_.store(stop_lsn); }
   bool is_done() const { return done_.load(); }
+  // The thread is at its end, with all WAL or without.
+  bool has_ended() const { return ended_.load(); }
 
   Lsn durable_lsn() const { return durable_.load(); }
   std::uint64_t bytes_received() const { return received_.load(); }
@@ -84,7 +86,7 @@ class WalReceiver {
   std::atomic<Lsn> stop_lsn_{0};
   std::atomic<Lsn> durable_{0};
   std::atomic<std::uint64_t> received_{0};
-  std::atomic<bool> done_{false};
+  std::atomic<bool> done_{false}, ended_{false};
   std::thread thread_;
 };
 

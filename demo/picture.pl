@@ -35,7 +35,7 @@ for my $path (sort glob "$directory/view.*")
 my $end = $frames[-1][0];
 @frames = grep { length join '', @{ $_->[1] } } @frames;
 
-my ($width, $rows, $line_height) = (860, 15, 18);
+my ($width, $rows, $line_height) = (860, 12, 18);
 my $height = 20 + $rows * $line_height;
 sub text
 {
@@ -53,15 +53,17 @@ for my $frame (@frames)
 	my @rows = (text(0, 'standby$ pg_standby_clone -D /srv/s1 -U replicator --name s1 --max-rate 60M', 'p'));
 	my @wrapped = map { length > 100 ? unpack '(A100)*', $_ : $_ } @$said;
 	push @rows, map { text(1 + $_, $wrapped[$_], 't') } 0 .. $#wrapped;
-	push @rows, text(8, 'primary=# SELECT target, phase, percent, bytes_done, throughput, streams, wal_retained', 'p'),
-	  text(9, '          FROM clone_progress \watch', 'p');
-	push @rows, map { text(10 + $_, $view->[1][$_], 't') } 0 .. $#{ $view->[1] } if $view;
+	push @rows, text(6, 'primary=# SELECT target, phase, percent, bytes_done, throughput, streams, wal_retained', 'p'),
+	  text(7, '          FROM clone_progress \watch', 'p');
+	push @rows, map { text(8 + $_, $view->[1][$_], 't') } 0 .. $#{ $view->[1] } if $view;
 	push @stills, sprintf '<g transform="translate(%d)">%s</g>', @stills * $width, join '', @rows;
 	push @stops, sprintf '%.2f%%{transform:translateX(-%dpx)}', @stops ? 100 * $when / $whole : 0, @stops * $width;
 }
+# Where nothing moves, one from the middle is seen.
+my $still = int(@stops / 2) * $width;
 push @stops, sprintf '100%%{transform:translateX(-%dpx)}', (@stops - 1) * $width;
 my $style = sprintf '.t,.p{font:12.5px "DejaVu Sans Mono",Menlo,Consolas,monospace;fill:#d6dde6}.p{fill:#8fd18f}'
-  . '#s{animation:k %.1fs steps(1,end) infinite}@keyframes k{%s}', $whole, join '', @stops;
+  . '#s{transform:translateX(-%dpx);animation:k %.1fs steps(1,end) infinite}@keyframes k{%s}', $still, $whole, join '', @stops;
 print qq{<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" width="$width" height="$height">\n},
   "<title>A clone, as its terminal and psql on the primary show it</title>\n<style>$style</style>\n",
   qq{<rect width="$width" height="$height" rx="8" fill="#1d232b"/>\n<g id="s">\n}, join("\n", @stills), "\n</g>\n</svg>\n";

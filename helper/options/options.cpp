@@ -266,10 +266,13 @@ void show_help(CLI::App& app, const std::string& which) {
       if (std::find(std::begin(kMostUsed), std::end(kMostUsed), option->get_lnames().front()) ==
           std::end(kMostUsed))
         option->group("");
-  // Releases of CLI11 differ in the empty lines that they leave between groups.
+  // Releases of CLI11 differ in empty lines between groups, and in blanks at the ends of lines.
   std::string text = app.help();
+  for (std::size_t at; (at = text.find(" \n")) != std::string::npos;) text.erase(at, 1);
   for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
-  if (short_one) text += "Every option: --help=all. More: man pg_standby_clone\n";
+  while (text.ends_with('\n')) text.pop_back();
+  text += "\n";
+  if (short_one) text += "\nEvery option: --help=all. More: man pg_standby_clone\n";
   std::fputs(text.c_str(), stdout);
 }
 
@@ -368,7 +371,7 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->group(kTargetGroup);
 
   app.add_option("-d,--dbname", options.connection,
-                 "connection string, or database that holds the extension (postgres)")
+                 "connection string, or the extension's database (postgres)")
       ->type_name("CONNINFO")->group(kConnectionGroup);
   app.add_option("-h,--host", options.host, "server's host or socket directory")
       ->type_name("HOST")->group(kConnectionGroup);

@@ -109,6 +109,9 @@ void find_stop_reason() {
   }
 }
 
+constexpr char kSlotLost[] =
+    "the clone's replication slot was invalidated: it held more WAL than max_slot_wal_keep_size allows";
+
 void check_slot_health() {
   slots::Slot slot = slots::find(work.temporary_slot);
   if (slot.exists && !slot.is_lost && !XLogRecPtrIsInvalid(slot.restart_lsn)) {
@@ -118,9 +121,7 @@ void check_slot_health() {
     return;
   }
   work.stop_state = State::kFailed;
-  work.stop_reason =
-      "the clone's replication slot was invalidated: it held more WAL than "
-      "max_slot_wal_keep_size allows";
+  work.stop_reason = kSlotLost;
 }
 
 [[noreturn]] void stop_now() {
@@ -403,6 +404,14 @@ bool server_is_stopping() {
   return line != nullptr && std::strncmp(line, PM_STATUS_STOPPING, std::strlen(PM_STATUS_STOPPING)) == 0;
 }
 
+// Before the server invalidates a slot it terminates whoever holds it (slot.c).
+bool is_losing_slot() {
+  slots::Slot slot = slots::find(work.temporary_slot);
+  if (!slot.exists || XLogRecPtrIsInvalid(slot.restart_lsn)) return false;
+  WALAvailability availability = GetWALAvailability(slot.restart_lsn);
+  return slot.is_lost || availability == WALAVAIL_UNRESERVED || availability == WALAVAIL_REMOVED;
+}
+
 void leave(int, Datum) {
   if (work.session.record == nullptr) return;
   bool was_ended = protocol::is_ended(session::look(work.session).state);
@@ -416,7 +425,7 @@ void leave(int, Datum) {
   } else if (!was_ended) {
     drop_made_slot();
     session::finish(work.session, State::kFailed,
-                    "the clone worker was terminated");
+                    is_losing_slot() ? kSlotLost : "the clone worker was terminated");
   }
   terminate_streams();
   session::Locked::begin();

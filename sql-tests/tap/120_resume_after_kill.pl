@@ -14,7 +14,7 @@ fill_primary($primary, rows => 300000);
 sub killed_in_the_middle
 {
 	my ($place, $name, @options) = @_;
-	my $run = start_clone($primary, $place, '-j', '2', '-r', '10M', '--name', $name, @options);
+	my $run = start_clone($primary, $place, '-j', '2', '-r', '5M', '--name', $name, @options);
 	wait_until('much of it is copied and recorded', sub {
 		die $run->err unless $run->is_running;
 		$primary->safe_psql('postgres', "SELECT coalesce(max(percent), 0) > 40 FROM clone_progress WHERE target = '$name'") eq 't'

@@ -67,7 +67,8 @@ $run = start_clone($primary, $other, '--name', 'other', '-c', 'spread');
 wait_until('the checkpoint is waited for', sub { phase_of($primary) eq 'checkpoint' });
 is($primary->safe_psql('postgres', 'SELECT phase FROM pg_stat_progress_basebackup'),
 	'waiting for checkpoint to finish', 'spread checkpoint: the server shows it too');
-like($run->err, qr/waiting for the donor's checkpoint/, 'spread checkpoint: so does the program');
+ok(wait_until('it says so', sub { $run->err =~ /waiting for the donor's checkpoint/ }, 10),
+	'spread checkpoint: so does the program');
 my $before = time();
 $run->signal('TERM');
 exit_is($run, 'cancelled', 'spread checkpoint');

@@ -39,8 +39,6 @@ void pause_if(const StopSource& stop) {
 
 DonorFacts enter(Connection& connection, const std::string& procedure,
                  const protocol::Token& token, std::uint16_t role, const StopSource& stop) {
-  // A role's own timeouts must not end a long clone (trap 71).
-  connection.ignore_role_settings();
   connection.start_copy_both("CALL " + procedure, Kind::kPreflight);
   protocol::Hello hello;
   hello.protocol_version = protocol::kProtocolVersion;

@@ -59,7 +59,8 @@ struct LabelFacts {
   std::string new_tablespaces;
 };
 
-// Leads a connection into the clone procedure and says Hello. Returns what the donor is.
+// Leads a connection, freed of its role's settings (trap 71), into the clone procedure and says Hello.
+// Returns what the donor is.
 DonorFacts enter(Connection& connection, const std::string& procedure,
                  const protocol::Token& token, std::uint16_t role, const StopSource& stop);
 

@@ -10,6 +10,16 @@
 #include "protocol/request.h"
 
 namespace standby_clone {
+namespace {
+
+// kConnection, since the right one may answer later.
+void check_same_cluster(const DonorFacts& found, const DonorFacts& donor) {
+  if (found.system_identifier != donor.system_identifier)
+    fail(Kind::kConnection, "a server of another cluster answers in the donor's place",
+         "Check host and port of the donor.");
+}
+
+}  // namespace
 
 std::string destination_of(const Options& options) {
   char name[256] = "";
@@ -27,18 +37,23 @@ std::unique_ptr<Connection> Session::connect_to_donor() const {
   return std::make_unique<Connection>(donor, Purpose::kDatabase, &anywhere, stop_);
 }
 
-// kConnection, since the right one may answer later.
 void Session::check_is_heir() const {
   if (!predecessor_) return;
-  if (donor_.system_identifier != predecessor_->donor.system_identifier)
-    fail(Kind::kConnection, "a server of another cluster answers in the donor's place",
-         "Check host and port of the donor.");
+  check_same_cluster(donor_, predecessor_->donor);
   if (donor_.timeline < predecessor_->donor.timeline)
     fail(Kind::kConnection,
          fmt::format("the server that answers in the donor's place is on timeline {}, the donor was on "
                      "{}: it missed a failover",
                      donor_.timeline, predecessor_->donor.timeline),
          "Name the current primary.");
+}
+
+// After the first connection, which find_extension() has freed of its role's settings.
+std::unique_ptr<Connection> Session::connect_again(const Address& where) const {
+  auto connection =
+      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
+  connection->ignore_role_settings();
+  return connection;
 }
 
 void Session::connect() {
@@ -107,9 +122,7 @@ bool Session::rejoin(const SessionRecord& earlier) {
   constexpr auto kAnswerLimit = std::chrono::seconds(10);
   Control heir(stop_);
   try {
-    Address where = address();
-    auto connection =
-        std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
+    auto connection = connect_again(address());
     enter(*connection, procedure_, earlier.token, 0, stop_);
     heir.attach(std::move(connection));
     auto deadline = std::chrono::steady_clock::now() + kAnswerLimit;
@@ -234,12 +247,9 @@ Session::Reached Session::reach_anywhere() const {
 // In another place only a server that has taken over is one to go on with: not just any
 // standby that a list of hosts leads to while the donor is away for a moment.
 Session::Reached Session::reach(const Address& address, bool is_same_place) const {
-  auto connection =
-      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &address, stop_);
+  auto connection = connect_again(address);
   DonorFacts found = enter(*connection, procedure_, facts_.token, 0, stop_);
-  if (found.system_identifier != donor_.system_identifier)
-    fail(Kind::kConnection, "a server of another cluster answers in the donor's place",
-         "Check host and port of the donor.");
+  check_same_cluster(found, donor_);
   if (!is_same_place && found.in_recovery && !donor_.in_recovery)
     fail(Kind::kConnection, "only a standby of the donor answers",
          "The clone goes on when the donor is back, or a standby has been promoted.");
@@ -255,9 +265,7 @@ Address Session::address() const {
 // --- the other connections ------------------------------------------------------------
 
 std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
-  Address where = address();
-  auto connection =
-      std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
+  auto connection = connect_again(address());
   enter(*connection, procedure_, facts_.token, number, stop_);
   return connection;
 }
@@ -265,11 +273,7 @@ std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
 std::optional<bool> Session::standby_streams_by_name() {
   Rows rows;
   try {
-    Address where = address();
-    if (!watch_) {
-      watch_ = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase, &where, stop_);
-      watch_->ignore_role_settings();
-    }
+    if (!watch_) watch_ = connect_again(address());
     rows = watch_->query(
         fmt::format("SELECT pg_catalog.count(*) FILTER (WHERE application_name = {} AND state = "
                     "'streaming'), pg_catalog.count(*) FILTER (WHERE state IS NULL) "

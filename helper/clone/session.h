@@ -101,6 +101,7 @@ class Session {
 
   std::unique_ptr<Connection> connect_to_donor() const;
   void check_is_heir() const;
+  std::unique_ptr<Connection> connect_again(const Address& where) const;
   void take_turn();
   void check_state() const;
   void lose_control(const Failure& failure);

@@ -36,7 +36,8 @@ struct DonorReport {
 // The donor, as the command line names it.
 Donor donor_of(const Options& options);
 
-// Finds the extension: its schema, quoted. Fails with kPreflight, saying what to do.
+// Finds the extension: its schema, quoted. Fails with kPreflight, saying what to do. The connection, whose
+// first statements these are, is free of its role's settings then.
 std::string find_extension(Connection& connection);
 
 // What a standby must have at least as much of as the donor.

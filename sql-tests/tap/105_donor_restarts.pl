@@ -11,15 +11,6 @@ use StandbyClone;
 my $primary = new_primary();
 fill_primary($primary, rows => 60000);
 
-# Bytes on the wire, by the program's own account.
-sub wire_of
-{
-	my ($run) = @_;
-	return $1 if $run->out =~ /"type":"result".*"bytes_sent":(\d+)/;
-	fail('the result says what was sent: ' . $run->out . $run->err);
-	return 0;
-}
-
 # Waits until that much is copied; returns how much it was then.
 sub copied
 {

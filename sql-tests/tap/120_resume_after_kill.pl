@@ -25,14 +25,6 @@ sub killed_in_the_middle
 	return;
 }
 
-sub wire_of
-{
-	my ($run) = @_;
-	return $1 if $run->out =~ /"type":"result".*"bytes_sent":(\d+)/;
-	fail('the result says what was sent: ' . $run->out . $run->err);
-	return 0;
-}
-
 my $full = wire_of(run_clone($primary, new_place('full'), '-N', '--name', 'full', '--no-slot', '--json'));
 
 my $same = new_place('same');

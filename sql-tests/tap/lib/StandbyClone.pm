@@ -20,7 +20,7 @@ our @EXPORT = qw(
   new_primary fill_primary new_place start_clone run_clone start_server_in prove_standby
   same_content is_clean_on is_not_startable wait_until wait_for_copying catch_up
   file_path_of in_place exit_is clone_fails scratch content_of phase_of
-  own_config prove_started wait_for_streaming start_agent request state_is adopt status_of);
+  own_config prove_started wait_for_streaming start_agent request state_is adopt status_of wire_of);
 
 # The exit codes of docs/exit-codes.md.
 our %EXIT = (
@@ -147,6 +147,15 @@ sub clone_fails
 	exit_is($run, $class, $what);
 	like($run->err, $like, "$what: says so");
 	return $run;
+}
+
+# Bytes on the wire, by the account of a run with --json.
+sub wire_of
+{
+	my ($run) = @_;
+	return $1 if $run->out =~ /"type":"result".*"bytes_sent":(\d+)/;
+	fail('the result says what was sent: ' . $run->out . $run->err);
+	return 0;
 }
 
 # An agent for the target `clone`, unless the options say otherwise, known to the primary on return.

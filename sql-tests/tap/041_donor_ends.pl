@@ -51,7 +51,10 @@ prove_standby($primary, $place, 'after the crash', slot => 'crash');
 # With no time to reconnect a broken connection is the end, at once.
 $run = start_clone($primary, new_place('other'), '--name', 'other', '-N', '-r', '2M', '--reconnect-timeout', '0');
 wait_for_copying($primary, $run);
-$primary->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM clone_streams LIMIT 1');
+# One that has nothing under way: a backend whose socket is full ends without a word.
+wait_until('a stream waits for the rate', sub {
+	$primary->safe_psql('postgres',
+		q(SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM clone_streams WHERE waiting_for = 'rate' LIMIT 1) s)) });
 clone_fails($run, 'lost', qr/error: terminating connection/, 'no patience');
 is_clean_on($primary, 'no patience', 'crash');
 

@@ -322,7 +322,7 @@ void Clone::start_wal() {
   WalSource source{[this] { return session_.open_wal(); },
                    [this](const Failure& failure) { session_.lost("WAL", failure); },
                    [this] { session_.restored("WAL"); },
-                   [this] { return session_.is_silent(); },
+                   [this](auto heard) { return session_.fell_silent_after(heard); },
                    session_.patience()};
   wal_ = std::make_unique<WalReceiver>(
       source,

@@ -41,7 +41,7 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
                  fmt::format("checksum verification failed in file \"{}\", block {}{}", path, block,
                              count > 1 ? fmt::format(" and {} more", count - 1) : ""));
            },
-           &is_paused_, [this] { return session_.is_silent(); }} {
+           &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); }} {
   if (!target.is_used()) return;
   plan_.keep_small_files_whole();
   job_.compares = true;

@@ -194,7 +194,6 @@ void Session::take_turn() {
     address_ = reached.address;
   }
   control_.attach(std::move(reached.connection));
-  is_silent_ = false;
   restored("control");
 }
 
@@ -205,7 +204,7 @@ void Session::check_state() const {
 }
 
 void Session::lose_control(const Failure& failure) {
-  is_silent_ = control_.is_silent();
+  if (control_.is_silent()) found_silent_ = std::chrono::steady_clock::now();
   lost("control", failure);
   control_.detach();
   reaching_ = std::async(std::launch::async, [this, failure] { return reach_again(failure); });

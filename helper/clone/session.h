@@ -70,9 +70,11 @@ class Session {
   void restored(const std::string& name) { progress_.restored(name); }
   // How long to try, after begin().
   std::chrono::milliseconds patience() const { return patience_; }
-  // The control connection was given up because nothing came any more: whoever has heard
-  // nothing for as long is as badly off. Any thread.
-  bool is_silent() const { return is_silent_; }
+  // The control connection was given up, because nothing came any more, after this time: whoever has
+  // heard nothing since then is as badly off, also when that connection is there again. Any thread.
+  bool fell_silent_after(std::chrono::steady_clock::time_point heard) const {
+    return found_silent_.load() > heard;
+  }
 
   bool is_connected() const { return control_.is_attached(); }
   bool has_begun() const { return has_begun_; }
@@ -129,7 +131,7 @@ class Session {
   bool has_begun_ = false;
   std::chrono::milliseconds patience_{0};
   std::optional<Backoff> backoff_;  // of the control connection
-  std::atomic<bool> is_silent_{false};
+  std::atomic<std::chrono::steady_clock::time_point> found_silent_{};
   std::atomic<std::int32_t> wal_sender_pid_{0};
   std::future<Reached> reaching_;  // last: its thread uses the others
 };

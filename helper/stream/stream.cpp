@@ -81,7 +81,9 @@ void Stream::run() {
 }
 
 void Stream::wait() {
-  if (connection_->wait(1000) || !job_.donor_is_silent || !job_.donor_is_silent()) return;
+  if (connection_->wait(1000) || !job_.donor_fell_silent_after ||
+      !job_.donor_fell_silent_after(heard_))
+    return;
   if (std::chrono::steady_clock::now() - heard_ >
       std::chrono::milliseconds(protocol::kSilenceMs))
     fail(Kind::kLostDonor,

@@ -33,9 +33,9 @@ struct CopyJob {
       report_bad_pages;
   // While it is set nothing more is asked for.
   const std::atomic<bool>* is_paused = nullptr;
-  // Has the donor fallen silent, to all that is known? A stream that has heard nothing either
+  // Was the donor found silent after this time, by others? A stream that has heard nothing since
   // gives its connection up. Any thread; may be empty.
-  std::function<bool()> donor_is_silent = {};
+  std::function<bool(std::chrono::steady_clock::time_point heard)> donor_fell_silent_after = {};
   // Files that are here are compared, with this seed, and not just read.
   bool compares = false;
   std::uint64_t hash_seed = 0;

@@ -144,7 +144,7 @@ void WalReceiver::stream() {
       answered = Clock::now();
     }
     bool came = connection_->wait(500);
-    if (!came && source_.donor_is_silent() &&
+    if (!came && source_.donor_fell_silent_after(heard_) &&
         Clock::now() - heard_ > std::chrono::milliseconds(protocol::kSilenceMs))
       fail(Kind::kLostDonor, "nothing was heard from the donor's WAL sender any more",
            "Check the network between the hosts.");

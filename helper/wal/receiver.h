@@ -33,7 +33,8 @@ struct WalSource {
   std::function<std::unique_ptr<Connection>()> open;
   std::function<void(const Failure&)> lost;
   std::function<void()> restored;
-  std::function<bool()> donor_is_silent;  // to all that is known otherwise
+  // Was the donor found silent after this time, by others?
+  std::function<bool(std::chrono::steady_clock::time_point heard)> donor_fell_silent_after;
   std::chrono::milliseconds patience{0};
 };
 

@@ -14,7 +14,7 @@ fill_primary($primary);
 my $network = StandbyProxy->new($primary);
 my $place = new_place();
 
-sub state_is
+sub shows
 {
 	my ($state, $what, $limit) = @_;
 	ok(wait_until($what, sub {
@@ -24,11 +24,11 @@ sub state_is
 my $run = start_clone(undef, $place, $network->options, '-N', '-r', '5M', '-j', '3');
 wait_for_copying($primary, $run);
 $network->cut;
-state_is('disconnected', 'cut: disconnected');
+shows('disconnected', 'cut: disconnected');
 ok(wait_until('cut: no stream', sub { $primary->safe_psql('postgres', q(SELECT count(*) FROM clone_streams)) eq '0' }, 10),
 	'cut: no stream is left');
 $network->mend;
-state_is('running', 'mended: running');
+shows('running', 'mended: running');
 
 # Nothing passes any more, and nobody says so: both sides notice by themselves.
 wait_until('streams move again', sub {
@@ -36,12 +36,12 @@ wait_until('streams move again', sub {
 my $pids = $primary->safe_psql('postgres', q(SELECT string_agg(pid::text, ',') FROM clone_streams));
 $network->swallow;
 my $since = time();
-state_is('disconnected', 'half-open: the donor notices', 25);
+shows('disconnected', 'half-open: the donor notices', 25);
 cmp_ok(time() - $since, '>', 5, 'half-open: by the silence');
 ok(wait_until('the helper notices', sub { $run->err =~ /nothing was heard from the donor for 15 s/ }, 25),
 	'half-open: the helper notices');
 $network->mend;
-state_is('running', 'half-open: running again', 30);
+shows('running', 'half-open: running again', 30);
 exit_is($run, 'completed', 'cut and half-open');
 is($primary->safe_psql('postgres', 'SELECT count(*) FROM clone_status()'), '1', 'it was one session');
 is($primary->safe_psql('postgres',

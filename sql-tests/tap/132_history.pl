@@ -11,11 +11,11 @@ use StandbyCloneWire;
 
 my $primary = new_primary();
 sub value { return $primary->safe_psql('postgres', $_[0]) }
-sub request { return value("SET client_min_messages = error; SELECT request_standby_clone('$_[0]')") }
+sub ask_for { return value("SET client_min_messages = error; SELECT request_standby_clone('$_[0]')") }
 
 # --- taking a request -------------------------------------------------------------------
 sub begins { my $wire = StandbyCloneWire->new($primary); $wire->hello; $wire->begin(@_); return $wire }
-my $mine = request('s1');
+my $mine = ask_for('s1');
 like(begins(target => 's2', request => $mine)->error, qr/^request $mine is for "s1", not for "s2"/, 'of another target');
 is(value("SELECT state FROM clone_status($mine)"), 'queued', 'of another target: it still waits');
 like(begins(target => 's1', request => 999)->error, qr/^request 999 does not exist/, 'of nobody');
@@ -28,13 +28,13 @@ like(($primary->psql('postgres', "SELECT request_standby_clone('s1')"))[2],
 like(begins(target => 's3', request => $mine)->error, qr/is for "s1"/, 'taken: nobody else takes it');
 is(value("SELECT cancel_standby_clone($mine)"), 't', 'cancelled');
 like($wire->error, qr/cancelled by role/, 'cancelled: the helper hears it');
-my $other = request('s1');
+my $other = ask_for('s1');
 value("SELECT cancel_standby_clone($other)");
 like(begins(target => 's1', request => $other)->error,
 	qr/^request $other is not queued any more, it is cancelled: cancelled by role/, 'cancelled while it waited');
 
 # A request that an open transaction holds is waited for; rolled back, it goes on.
-$other = request('s1');
+$other = ask_for('s1');
 my $holder = StandbyClone::Run->new('psql', '-XAtq', '-d', $primary->connstr('postgres'), '-c', 'BEGIN',
 	'-c', "SELECT cancel_standby_clone($other)", '-c', 'SELECT pg_sleep(4)', '-c', 'ROLLBACK');
 wait_until('it is held', sub { $holder->out =~ /t/ });
@@ -44,7 +44,7 @@ value("SELECT cancel_standby_clone($other)");
 $holder->finish;
 
 # --- restart and crash ------------------------------------------------------------------
-my $kept = request('s4');
+my $kept = ask_for('s4');
 $wire = begins(target => 's5');
 wait_until('it runs', sub { value("SELECT count(*) FROM clone_progress WHERE target = 's5' AND phase = 'copying'") eq '1' });
 my $cut = value("SELECT max(id) FROM clone_status() WHERE target = 's5'");
@@ -63,7 +63,7 @@ wait_until('it runs', sub { value("SELECT count(*) FROM clone_progress WHERE tar
 value("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'standby clone worker'");
 ok(wait_until('it has ended', sub { value("SELECT state FROM clone_status() WHERE target = 's5' LIMIT 1") eq 'failed' }),
 	'a worker that is terminated: failed');
-request('s6');
+ask_for('s6');
 like(value("SELECT state, error FROM clone_records WHERE target = 's5' ORDER BY id DESC LIMIT 1"),
 	qr/^failed\|the clone worker was terminated/, 'a worker that is terminated: written with its reason');
 
@@ -78,7 +78,7 @@ ok(value('SELECT state FROM clone_status() LIMIT 1') eq 'completed', 'no history
 like(content_of($primary->logfile), qr/WARNING:.*could not write the history of clone \d+ to "s7": no room for history/,
 	'no history: a warning says why');
 $primary->safe_psql('postgres', "DROP TRIGGER refuse ON clone_records; SELECT pg_drop_replication_slot('s7')");
-request('s8');
+ask_for('s8');
 is(value("SELECT count(*) FROM clone_records WHERE state = 'running'"), '0', 'no history: nothing is left over');
 
 # --- a standby shows what its primary wrote -----------------------------------------------

@@ -41,9 +41,9 @@ SELECT count(*) > 10 AS some FROM check_standby_clone();
 COMMIT;
 
 -- A template database is none to clone through.
-SELECT format('ALTER DATABASE %I IS_TEMPLATE true', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I IS_TEMPLATE true', current_database()); END $$;
 SELECT status, hint FROM check_standby_clone() WHERE "check" = 'database';
-SELECT format('ALTER DATABASE %I IS_TEMPLATE false', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I IS_TEMPLATE false', current_database()); END $$;
 
 DROP ROLE regress_clone_nobody;
 DROP ROLE regress_clone_watcher;

@@ -22,6 +22,9 @@ sub write_wal
 	$primary->safe_psql('postgres', 'CHECKPOINT');
 }
 
+# A new slot holds WAL from the last checkpoint on.
+$primary->safe_psql('postgres', 'CHECKPOINT');
+
 # A helper that writes no WAL down (--wal-method=none) asks for all of it later: its slot stays where it began.
 my $place = new_place();
 my $run = start_clone($primary, $place, '-N', '-r', '4M', '-X', 'none');

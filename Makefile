@@ -8,7 +8,7 @@
 #   make fuzz                each decoder against made-up bytes (needs clang)
 #   make check-boundaries    what a machine can see of the rules of the code
 #   make demo                a clone, from nothing to streaming, in about a minute
-#   make bench               measured against pg_basebackup
+#   make bench               measured against its peers   make micro-bench  its parts alone
 #   make package-test        Debian packages, built and tried in a clean tree
 #   make clean, make dist
 #
@@ -43,6 +43,7 @@ all: extension helper
 
 include $(top)/helper/helper.mk
 include $(top)/packaging/packaging.mk
+include $(top)/bench/bench.mk
 
 EXTENSION_BUILD = $(BUILD)/pg$(PG_MAJOR)
 EXTENSION_MAKE = mkdir -p $(EXTENSION_BUILD) && \
@@ -110,8 +111,12 @@ check-boundaries: helper
 	@$(top)/ci/check-meta
 	@$(top)/ci/check-boundaries $(HELPER)
 
-demo bench:
+demo:
 	@$(top)/ci/packages
+	@$(MAKE) --no-print-directory run-$@
+
+bench:
+	@ALSO="iproute2 rsync pgbackrest" $(top)/ci/packages
 	@$(MAKE) --no-print-directory run-$@
 
 run-demo: stage

@@ -23,7 +23,8 @@ HELPER_OUR_CXXFLAGS := -std=c++20 -Wall -Wextra $(WERROR) -pthread $(HELPER_SANI
 HELPER_LIBS := -lpq -lzstd -lfmt -lcrypto -pthread
 
 HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -name '*.cpp' | sort))
-HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp extension/sender/relation_map_test.cpp \
+HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp \
+  $(addprefix extension/sender/,relation_map_test.cpp compression_level_test.cpp gentle_pace_test.cpp) \
   $(patsubst $(top)/%,%,$(wildcard $(top)/protocol/*_test.cpp))
 HELPER_ROOMS := $(filter-out %_test.cpp helper/main.cpp,$(HELPER_SOURCES))
 HELPER_MAIN := $(filter helper/main.cpp,$(HELPER_SOURCES))
@@ -31,7 +32,8 @@ HELPER_MAIN := $(filter helper/main.cpp,$(HELPER_SOURCES))
 helper_objects = $(patsubst %.cpp,$(HELPER_BUILD)/%.o,$(1))
 ROOM_OBJECTS := $(call helper_objects,$(HELPER_ROOMS))
 MAIN_OBJECTS := $(call helper_objects,$(HELPER_MAIN))
-TEST_OBJECTS := $(call helper_objects,$(HELPER_TESTS) extension/catalogue/names.cpp)
+TEST_OBJECTS := $(call helper_objects,$(HELPER_TESTS) extension/catalogue/names.cpp \
+  extension/sender/compression_level.cpp extension/sender/gentle_pace.cpp)
 
 # V=1 shows the commands.
 say = @$(if $(V),,echo "$(1) $(patsubst $(top)/%,%,$(if $(filter link,$(1)),$@,$<))";) set -e$(if $(V),x);

@@ -80,7 +80,7 @@ bool means_what_it_says(const Example& example) {
                                  data.payload.size());
   return hello.protocol_version == kProtocolVersion && hello.role == 1 && hello.token == token &&
          hello.backend_pid == 4711 && hello.helper_version == "0.1.0" && read.tag == 7 &&
-         read.offset == 0 && read.length == 3 && read.path == "PG_VERSION" &&
+         read.offset == 0 && read.length == 3 && read.path == "PG_VERSION" && read.waited == 25 &&
          data.coding == Coding::kPlain && data.tag == read.tag && data.plain_size == 3 &&
          data.offset == 0 && payload == "15\n" && data.crc == crc32c(data.payload) &&
          end.tag == read.tag && end.status == RangeStatus::kRead &&

@@ -185,11 +185,15 @@ struct Status {
   // From kStarting on, of the WAL sender that uses the clone's slot.
   std::uint8_t standby_streams = 0;
   Lsn standby_replayed = 0;        // as the standby reports it, 0: not yet
+  // What bounds the streams, in percent of their time lately: the link, the donor's disk, its
+  // processors. What is left they waited for the helper.
+  std::uint8_t link_share = 0, disk_share = 0, cpu_share = 0;
+  std::uint16_t spare_streams = 0;  // connections it can spare: half of those that are free
   Text error;                      // why it failed or was cancelled
   static void fields(auto& field, auto& m) {
     field(m.id, m.state, m.phase, m.handed_over, m.lease_over, m.start_lsn, m.start_timeline,
           m.checksum_failures, m.wal_retained, m.max_rate, m.standby_streams, m.standby_replayed,
-          m.error);
+          m.link_share, m.disk_share, m.cpu_share, m.spare_streams, m.error);
   }
 };
 

@@ -31,7 +31,8 @@ enum class RequestKind : std::uint8_t {
 using Token = std::array<std::byte, kTokenSize>;
 using Lsn = std::uint64_t;  // byte position in the WAL, PostgreSQL's XLogRecPtr
 
-enum class Compression : std::uint8_t { kNone, kZstd };
+// kAuto: each stream moves its level by what link and processor leave room for.
+enum class Compression : std::uint8_t { kNone, kZstd, kAuto };
 
 struct Hello {
   static constexpr auto kKind = RequestKind::kHello;
@@ -72,10 +73,11 @@ struct Begin {
   // PQbackendPID() of the connection that receives WAL; 0 with -X none. A WAL sender
   // with a frozen peer would hold up a shutdown: it ends with the clone.
   std::int32_t wal_sender_pid = 0;
+  std::uint8_t gentle = 0;           // slow down while others suffer
   static void fields(auto& field, auto& m) {
     field(m.request_id, m.target, m.destination, m.slot_name, m.label, m.slot_given,
           m.fast_checkpoint, m.verify_checksums, m.advance_slot, m.compression,
-          m.compression_level, m.streams, m.max_rate, m.wal_sender_pid);
+          m.compression_level, m.streams, m.max_rate, m.wal_sender_pid, m.gentle);
   }
 };
 
@@ -93,7 +95,12 @@ struct Read {
   std::uint64_t offset = 0;
   std::uint32_t length = 0;  // at most kChunkSize
   Text path;                 // as it came in the list
-  static void fields(auto& field, auto& m) { field(m.tag, m.offset, m.length, m.path); }
+  // Of the time of this stream lately, in percent: it waited for the donor. Where the donor's
+  // bytes wait as well, the link is what holds up both.
+  std::uint8_t waited = 0;
+  static void fields(auto& field, auto& m) {
+    field(m.tag, m.offset, m.length, m.path, m.waited);
+  }
 };
 
 // `hashes` holds one XXH3-128 (canonical form, seeded with the clone's hash

@@ -119,9 +119,8 @@ Datum pg_standby_clone_stream_records(PG_FUNCTION_ARGS) {
       row.add_text(file);
       row.add_number(value_of(slot.bytes_done));
       row.add_number(value_of(slot.bytes_sent));
-      row.add_text(area->compression == protocol::Compression::kZstd
-                       ? psprintf("zstd:%d", area->compression_level)
-                       : "none");
+      std::uint32_t level = pg_atomic_read_u32(&slot.compression_level);
+      row.add_text(level > 0 ? psprintf("zstd:%u", level) : "none");
       row.add_text(session::name_of(
           static_cast<session::WaitingFor>(pg_atomic_read_u32(&slot.waiting_for))));
       row.put();

@@ -8,8 +8,8 @@
 namespace preflight {
 namespace {
 
-// The connections of a clone with as many streams as the program takes unless told
-// otherwise: them, and control. (That for WAL counts among the WAL senders.)
+// The connections of a clone that is not held up for want of them: four streams, and control.
+// (That for WAL counts among the WAL senders. With --jobs=auto one stream is enough.)
 constexpr int kUsualConnections = 5;
 
 int integer_setting(const char* name) {

@@ -89,6 +89,14 @@ bool has_request(Channel& channel) {
   return false;
 }
 
+bool peek_request(Channel& channel, protocol::Bytes& request) {
+  if (channel.copy_done || !has_request(channel)) return false;
+  const char* message = channel.buffer + channel.begin;
+  if (message[0] != 'd') return false;
+  request = std::as_bytes(std::span(message + kHeaderSize, whole_message(channel) - kHeaderSize));
+  return true;
+}
+
 bool take_request(Channel& channel, protocol::Bytes& request) {
   if (channel.copy_done || !has_request(channel)) return false;
   std::size_t size = whole_message(channel);

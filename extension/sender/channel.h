@@ -28,6 +28,10 @@ bool take_request(Channel& channel, protocol::Bytes& request);
 // Has a request come whole?
 bool has_request(Channel& channel);
 
+// The request that take_request() would take, if it has come whole; what was taken before
+// is overwritten.
+bool peek_request(Channel& channel, protocol::Bytes& request);
+
 // Queues one frame and sends what the socket takes.
 void send_frame(const void* frame, std::size_t size);
 

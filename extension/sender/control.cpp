@@ -60,6 +60,29 @@ Message decode_or_fail(Bytes request) {
   return message;
 }
 
+// The mean of the streams that are connected.
+void put_shares(const session::SessionArea& area, Status& status) {
+  std::uint32_t link = 0, disk = 0, cpu = 0, count = 0;
+  for (const session::StreamSlot& slot : area.streams) {
+    if (slot.pid == 0) continue;
+    std::uint32_t shares = pg_atomic_read_u32(const_cast<pg_atomic_uint32*>(&slot.shares));
+    link += shares & 0xFF;
+    disk += shares >> 8 & 0xFF;
+    cpu += shares >> 16 & 0xFF;
+    ++count;
+  }
+  if (count == 0) return;
+  status.link_share = static_cast<std::uint8_t>(link / count);
+  status.disk_share = static_cast<std::uint8_t>(disk / count);
+  status.cpu_share = static_cast<std::uint8_t>(cpu / count);
+}
+
+// Half of what is free: a clone that helps itself leaves room for others.
+std::uint16_t spare_streams() {
+  int free = MaxConnections - CountDBConnections(InvalidOid);
+  return static_cast<std::uint16_t>(Max(0, free / 2));
+}
+
 void send_status(Control& control) {
   session::View seen = session::look(control.connection->session);
   session::Record& record = record_of(control);
@@ -79,6 +102,8 @@ void send_status(Control& control) {
     status.standby_streams = standby.is_streaming;
     status.standby_replayed = standby.replayed;
   }
+  put_shares(*control.connection->session.area, status);
+  status.spare_streams = spare_streams();
   status.error = view(seen.error);
   control.reported = {seen.state, seen.phase, seen.handed_over, seen.id,
                       status.checksum_failures};
@@ -152,7 +177,7 @@ void begin(Control& control, const protocol::Begin& request) {
             errmsg("%u streams were asked for, this server allows %d", request.streams,
                    settings::max_streams),
             errhint("Use fewer --jobs, or raise pg_standby_clone.max_streams."));
-  if (request.compression > protocol::Compression::kZstd) violation("unknown compression");
+  if (request.compression > protocol::Compression::kAuto) violation("unknown compression");
   if (request.request_id < 0) violation("bad request number");
   if (request.request_id > 0 && RecoveryInProgress())
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -179,6 +204,7 @@ void begin(Control& control, const protocol::Begin& request) {
   wishes.streams = request.streams;
   wishes.max_rate = request.max_rate;
   wishes.wal_sender_pid = request.wal_sender_pid;
+  wishes.gentle = request.gentle != 0;
   check_slot(wishes.slot_name, wishes.slot_given);
 
   control.connection->session = session::open_session(wishes);

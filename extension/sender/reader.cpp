@@ -1,14 +1,13 @@
 // reader.cpp: from a page on this server to a frame.
 #include "extension/sender/reader.h"
 
-#include <zstd.h>
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "extension/catalogue/list.h"
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
+#include "extension/sender/gentle.h"
 #include "extension/sender/page_checksum.h"
 #include "extension/sender/rate.h"
 #include "extension/sender/relation_map.h"
@@ -27,32 +26,16 @@ using session::WaitingFor;
 // Plain bytes are read to a page boundary, their header goes right before them.
 constexpr std::size_t kAlignment = 4096;
 
-struct Buffers {
-  char* plain;       // kChunkSize bytes, kAlignment bytes of room before them
-  char* compressed;  // kFrameMax bytes, header at the front
-  ZSTD_CCtx* zstd;
-};
-
-Buffers& buffers() {
-  static Buffers all{};
-  if (all.plain == nullptr) {
+// kChunkSize bytes, kAlignment bytes of room before them.
+char* plain_buffer() {
+  static char* plain = nullptr;
+  if (plain == nullptr) {
     char* raw = static_cast<char*>(
         MemoryContextAlloc(TopMemoryContext, protocol::kChunkSize + 2 * kAlignment));
     auto address = reinterpret_cast<std::uintptr_t>(raw) + kAlignment;
-    all.plain = reinterpret_cast<char*>((address + kAlignment - 1) & ~(kAlignment - 1));
+    plain = reinterpret_cast<char*>((address + kAlignment - 1) & ~(kAlignment - 1));
   }
-  return all;
-}
-
-void prepare_compression() {
-  Buffers& all = buffers();
-  if (all.zstd != nullptr) return;
-  all.compressed =
-      static_cast<char*>(MemoryContextAlloc(TopMemoryContext, protocol::kFrameMax));
-  all.zstd = ZSTD_createCCtx();
-  if (all.zstd == nullptr)
-    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-            errdetail("No zstd compression context could be made."));
+  return plain;
 }
 
 void show_waiting(Reader& reader, WaitingFor waiting) {
@@ -98,6 +81,7 @@ bool open_file(Reader& reader, std::string_view wanted) {
     ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
             errmsg("a clone cannot read \"%s\": it is not a regular file", path));
   reader.descriptor = descriptor;
+  watch_file(reader.cache, descriptor);
   strlcpy(reader.path, path, sizeof(reader.path));
   reader.has_page_checksums = readable.has_page_checksums;
   reader.first_block = readable.first_block;
@@ -122,12 +106,6 @@ std::size_t read_fully(Reader& reader, char* to, std::size_t size, std::uint64_t
     done += got;
   }
   return done;
-}
-
-void wait_for(Reader& reader, WaitingFor why, long timeout_ms) {
-  show_waiting(reader, why);
-  wait_channel(*reader.channel, timeout_ms);
-  show_waiting(reader, WaitingFor::kNothing);
 }
 
 struct BadPages {
@@ -214,9 +192,30 @@ void obey_pause(Reader& reader) {
   while (session::is_paused(*reader.session)) wait_for(reader, WaitingFor::kPause, 1000);
 }
 
+// Rests shorter than this are put together: a wait costs more than it spares.
+constexpr std::uint64_t kRestMinUs = 2000;
+constexpr std::uint64_t kRestMaxUs = 2000000;
+
+void be_gentle(Reader& reader) {
+  if (!reader.session->area->gentle) return;
+  std::uint32_t permille = gentle_permille(reader.session->area);
+  std::uint64_t now = session::monotonic_us();
+  if (permille >= kFullPace) {
+    reader.worked_since_us = now;
+    return;
+  }
+  std::uint64_t rest = rest_us(permille, now - reader.worked_since_us);
+  if (rest < kRestMinUs) return;
+  std::uint64_t until = now + Min(rest, kRestMaxUs);
+  for (; now < until; now = session::monotonic_us())
+    wait_for(reader, WaitingFor::kGentle, static_cast<long>((until - now) / 1000 + 1));
+  reader.worked_since_us = session::monotonic_us();
+}
+
 void send_counted(Reader& reader, const char* frame, std::size_t size, std::size_t plain) {
   obey_rate(reader, size);
   while (pq_is_send_pending()) wait_for(reader, WaitingFor::kNetwork, 1000);
+  look_at_link(reader.meter);
   // Counted before the send: what has left the bucket is on its way.
   session::Record& record = *reader.session->record;
   pg_atomic_fetch_add_u64(&record.bytes_done, plain);
@@ -225,7 +224,12 @@ void send_counted(Reader& reader, const char* frame, std::size_t size, std::size
                       pg_atomic_read_u64(&reader.slot->bytes_done) + plain);
   pg_atomic_write_u64(&reader.slot->bytes_sent,
                       pg_atomic_read_u64(&reader.slot->bytes_sent) + size + 5);
+  reader.meter.window.plain_bytes += plain;
+  reader.meter.window.wire_bytes += size;
   send_frame(frame, size);
+  Window window;
+  if (end_window(reader.meter, *reader.slot, window))
+    judge(reader.packer, *reader.session->area, *reader.slot, window);
 }
 
 // Writes the header before the payload that already stands at `payload`.
@@ -256,16 +260,12 @@ void send_data(Reader& reader, std::uint32_t tag, std::uint64_t offset, char* by
     return;
   }
   const session::SessionArea& area = *reader.session->area;
-  if (area.compression == protocol::Compression::kZstd) {
-    prepare_compression();
-    Buffers& all = buffers();
-    char* payload = all.compressed + Data::kHeaderSize;
-    // Only what is smaller than the plain bytes is worth expanding again.
-    std::size_t packed = ZSTD_compressCCtx(all.zstd, payload, size - 1, bytes, size,
-                                           area.compression_level);
-    if (!ZSTD_isError(packed)) {
+  if (int level = level_for_next(reader.packer, area)) {
+    std::span<char> packed = pack(reader.packer, reader.meter, level, std::span(bytes, size));
+    if (!packed.empty()) {
       data.coding = Coding::kZstd;
-      send_counted(reader, put_header(data, payload), Data::kHeaderSize + packed, size);
+      send_counted(reader, put_header(data, packed.data()), Data::kHeaderSize + packed.size(),
+                   size);
       return;
     }
   }
@@ -292,7 +292,7 @@ void send_control_file(Reader& reader, const protocol::Read& request) {
   INIT_CRC32C(control->crc);
   COMP_CRC32C(control->crc, control, offsetof(ControlFileData, crc));
   FIN_CRC32C(control->crc);
-  char* plain = buffers().plain;
+  char* plain = plain_buffer();
   std::memset(plain, 0, PG_CONTROL_FILE_SIZE);
   std::memcpy(plain, control, sizeof(ControlFileData));
   pfree(control);
@@ -309,6 +309,27 @@ void send_control_file(Reader& reader, const protocol::Read& request) {
   pg_unreachable();
 }
 
+// Is the next request known, and for the same file, what it asks for starts its way from
+// the disk. The request that is answered now is overwritten.
+void announce_next(Reader& reader) {
+  if (reader.cache.ahead.length > 0) return;
+  protocol::Bytes request;
+  protocol::Read next;
+  if (!peek_request(*reader.channel, request) || !protocol::decode(request, next)) return;
+  if (next.path == view(reader.path)) announce_range(reader.cache, next.offset, next.length);
+}
+
+// Reads the next bytes of a range that begin_range() has looked at.
+std::size_t read_next(Reader& reader, char* to, std::size_t size, std::uint64_t offset) {
+  if (reader.cache.now.is_all_there) return read_fully(reader, to, size, offset);
+  std::uint64_t began = session::monotonic_us();
+  std::size_t got = read_fully(reader, to, size, offset);
+  std::uint64_t took = session::monotonic_us() - began;
+  reader.meter.read_us += took;
+  note_disk_read(reader.session->area, got, took);
+  return got;
+}
+
 constexpr std::uint64_t kOffsetMax = std::uint64_t{1} << 62;
 
 }  // namespace
@@ -321,9 +342,22 @@ void open_reader(Reader& reader, Channel& channel, session::Handle& session,
   reader.slot = slot;
   reader.verify_checksums = session.record->verify_checksums && DataChecksumsEnabled();
   reader.descriptor = -1;
+  reader.cache.descriptor = -1;
+  reader.worked_since_us = session::monotonic_us();
+  pg_atomic_write_u32(&slot->compression_level, session.area->compression_level);
+}
+
+void wait_for(Reader& reader, WaitingFor why, long timeout_ms) {
+  show_waiting(reader, why);
+  std::uint64_t began = session::monotonic_us();
+  wait_channel(*reader.channel, timeout_ms);
+  note_wait(reader.meter, session::monotonic_us() - began);
+  look_at_link(reader.meter);
+  show_waiting(reader, WaitingFor::kNothing);
 }
 
 void close_file(Reader& reader) {
+  watch_file(reader.cache, -1);
   if (reader.descriptor >= 0) CloseTransientFile(reader.descriptor);
   reader.descriptor = -1;
   reader.path[0] = '\0';
@@ -332,6 +366,7 @@ void close_file(Reader& reader) {
 void answer(Reader& reader, const protocol::Read& request) {
   if (request.length > protocol::kChunkSize || request.offset > kOffsetMax) refuse_range();
   if (request.path == "global/pg_control") return send_control_file(reader, request);
+  reader.meter.helper_waited = Min(request.waited, 100);
   RangeEnd end;
   end.tag = request.tag;
   if (!open_file(reader, request.path)) {
@@ -341,19 +376,24 @@ void answer(Reader& reader, const protocol::Read& request) {
   }
   const bool is_relation_map = request.path.ends_with("/pg_filenode.map");
   BadPages bad{0, 0};
+  begin_range(reader.cache, request.offset, request.length);
+  reader.worked_since_us = session::monotonic_us();
   while (end.length < request.length) {
     obey_pause(reader);
     std::size_t wanted = Min(request.length - end.length, frame_size_for(reader.session->area));
-    char* bytes = buffers().plain;
+    char* bytes = plain_buffer();
+    if (!reader.cache.now.is_all_there) announce_next(reader);
     bool is_map = is_relation_map && request.offset + end.length == 0;
     std::size_t got = is_map ? read_relation_map(reader, bytes, wanted)
-                             : read_fully(reader, bytes, wanted, request.offset + end.length);
+                             : read_next(reader, bytes, wanted, request.offset + end.length);
     if (got == 0) break;
     verify(reader, bytes, got, request.offset + end.length, bad);
     send_data(reader, request.tag, request.offset + end.length, bytes, got);
     end.length += got;
+    be_gentle(reader);
     if (got < wanted) break;
   }
+  end_range(reader.cache);
   end.checksum_failures = bad.count;
   end.first_bad_block = bad.first_block;
   if (bad.count > 0)
@@ -384,10 +424,14 @@ void answer(Reader& reader, const protocol::Compare& request) {
     obey_pause(reader);
     std::uint64_t at = index * protocol::kChunkSize;
     std::size_t size = Min(request.length - at, std::uint64_t{protocol::kChunkSize});
-    std::size_t got = read_fully(reader, buffers().plain, size, request.offset + at);
+    begin_range(reader.cache, request.offset + at, static_cast<std::uint32_t>(size));
+    reader.worked_since_us = session::monotonic_us();
+    std::size_t got = read_next(reader, plain_buffer(), size, request.offset + at);
+    end_range(reader.cache);
+    be_gentle(reader);
     XXH128_canonical_t ours;
     XXH128_canonicalFromHash(
-        &ours, XXH3_128bits_withSeed(buffers().plain, got, reader.session->record->hash_seed));
+        &ours, XXH3_128bits_withSeed(plain_buffer(), got, reader.session->record->hash_seed));
     const auto* theirs = request.hashes.data() + index * protocol::kChunkHashSize;
     if (got != size || std::memcmp(ours.digest, theirs, protocol::kChunkHashSize) != 0)
       differs[index / 8] |= static_cast<std::byte>(1 << (index % 8));
@@ -413,11 +457,11 @@ void answer(Reader& reader, const protocol::PageHashes& request) {
   if (!open_file(reader, request.path)) {
     digest.status = RangeStatus::kGone;
   } else {
-    digest.length = read_fully(reader, buffers().plain, request.length, request.offset);
+    digest.length = read_fully(reader, plain_buffer(), request.length, request.offset);
     protocol::Writer writer(hashes);
     for (std::uint32_t at = 0; at < digest.length; at += protocol::kHashPageSize)
       writer(static_cast<std::uint64_t>(XXH3_64bits_withSeed(
-          buffers().plain + at, Min(digest.length - at, protocol::kHashPageSize),
+          plain_buffer() + at, Min(digest.length - at, protocol::kHashPageSize),
           reader.session->record->hash_seed)));
     digest.hashes = protocol::Bytes(hashes, writer.size());
   }

@@ -3,6 +3,9 @@
 #pragma once
 
 #include "extension/sender/channel.h"
+#include "extension/sender/meter.h"
+#include "extension/sender/packer.h"
+#include "extension/sender/page_cache.h"
 #include "extension/session/shared.h"
 #include "protocol/request.h"
 
@@ -20,11 +23,18 @@ struct Reader {
   char path[MAXPGPATH];
   bool has_page_checksums;
   std::uint32_t first_block;
+  PageCache cache;
+  Meter meter;
+  Packer packer;
+  std::uint64_t worked_since_us;  // for the rests of a gentle clone
 };
 
 void open_reader(Reader& reader, Channel& channel, session::Handle& session,
                  session::StreamSlot* slot);
 void close_file(Reader& reader);
+
+// Waits as wait_channel() does, seen in the views and counted by the meter.
+void wait_for(Reader& reader, session::WaitingFor why, long timeout_ms);
 
 // Answers one request each.
 void answer(Reader& reader, const protocol::Read& request);

@@ -2,6 +2,7 @@
 #include "extension/sender/stream.h"
 
 #include "extension/sender/reader.h"
+#include "extension/session/settings.h"
 #include "protocol/frame.h"
 
 namespace sender {
@@ -17,10 +18,17 @@ constexpr std::uint64_t kIdleCloseMs = 1000;
 // Takes the slot of this number; another connection that held it is told to end,
 // for the helper has given it up.
 session::StreamSlot* take_slot(const session::Handle& session, std::uint16_t number) {
+  if (number > settings::max_streams)
+    ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+            errmsg("stream %u was asked for, this server allows %d", number,
+                   settings::max_streams),
+            errhint("Use fewer --jobs, or raise pg_standby_clone.max_streams."));
   session::StreamSlot* slot = &session.area->streams[number - 1];
   session::Locked::begin();
   pid_t previous = slot->pid;
   slot->pid = MyProcPid;
+  // The helper adds streams as it sees fit.
+  session.record->streams = Max(session.record->streams, number);
   // Under the lock a process that is named cannot have ended and left its number to
   // another.
   if (previous != 0 && previous != MyProcPid) kill(previous, SIGTERM);
@@ -89,9 +97,7 @@ void serve_stream(Connection& connection, const protocol::Hello& hello) {
     auto why = pq_is_send_pending()                      ? WaitingFor::kNetwork
                : session::is_paused(connection.session) ? WaitingFor::kPause
                                                         : WaitingFor::kHelper;
-    pg_atomic_write_u32(&connection.slot->waiting_for, static_cast<std::uint32_t>(why));
-    wait_channel(connection.channel, 1000);
-    pg_atomic_write_u32(&connection.slot->waiting_for, 0);
+    wait_for(reader, why, 1000);
   }
   close_file(reader);
 }

@@ -112,10 +112,16 @@ SessionArea* make_area(dsm_segment** segment) {
   std::memset(static_cast<void*>(area), 0, sizeof(SessionArea));
   SpinLockInit(&area->rate_lock);
   pg_atomic_init_u64(&area->max_rate, 0);
+  pg_atomic_init_u64(&area->gentle_look_us, 0);
+  pg_atomic_init_u32(&area->gentle_permille, sender::kFullPace);
+  pg_atomic_init_u64(&area->disk_read_bytes, 0);
+  pg_atomic_init_u64(&area->disk_read_us, 0);
   for (StreamSlot& slot : area->streams) {
     pg_atomic_init_u64(&slot.bytes_done, 0);
     pg_atomic_init_u64(&slot.bytes_sent, 0);
     pg_atomic_init_u32(&slot.waiting_for, 0);
+    pg_atomic_init_u32(&slot.compression_level, 0);
+    pg_atomic_init_u32(&slot.shares, 0);
     SpinLockInit(&slot.file_lock);
   }
   return area;
@@ -171,6 +177,7 @@ const char* name_of(WaitingFor waiting) {
     case WaitingFor::kRate: return "rate";
     case WaitingFor::kPause: return "pause";
     case WaitingFor::kDisk: return "disk";
+    case WaitingFor::kGentle: return "gentle";
   }
   return nullptr;
 }
@@ -191,6 +198,7 @@ Handle open_session(const Wishes& wishes) {
   area->compression_level = wishes.compression_level;
   area->wal_sender_pid = wishes.wal_sender_pid;
   area->role = GetUserId();
+  area->gentle = wishes.gentle;
   pg_atomic_write_u64(&area->max_rate, wishes.max_rate);
 
   protocol::Token token;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "extension/pg/server.h"
+#include "extension/sender/gentle_pace.h"
 #include "protocol/limits.h"
 #include "protocol/phase.h"
 #include "protocol/request.h"
@@ -88,7 +89,7 @@ struct Shared {
 // Without preloading it comes out of the slack the server leaves for small users.
 static_assert(sizeof(Shared) <= 8192);
 
-enum class WaitingFor : std::uint8_t { kNothing, kHelper, kNetwork, kRate, kPause, kDisk };
+enum class WaitingFor : std::uint8_t { kNothing, kHelper, kNetwork, kRate, kPause, kDisk, kGentle };
 const char* name_of(WaitingFor waiting);
 
 // One stream, written by its backend; pid under Shared::lock.
@@ -97,6 +98,10 @@ struct StreamSlot {
   pg_atomic_uint64 bytes_done;
   pg_atomic_uint64 bytes_sent;
   pg_atomic_uint32 waiting_for;
+  pg_atomic_uint32 compression_level;  // in use now, 0: none
+  // Of its time lately, in percent: the link was the bound (bits 0-7), it read from the disk
+  // (8-15), it computed (16-23). sender/meter.h.
+  pg_atomic_uint32 shares;
   slock_t file_lock;  // guards `file`
   char file[256];     // its end, where the path is longer
 };
@@ -121,6 +126,13 @@ struct SessionArea {
   slock_t rate_lock;
   std::uint64_t rate_next_us;      // when the next frame may go, monotonic
   pg_atomic_uint64 max_rate;       // bytes per second, 0: no limit
+  // Of a gentle clone (sender/gentle.h): the pace under rate_lock, its result for all to see.
+  bool gentle;
+  sender::GentlePace gentle_pace;
+  pg_atomic_uint64 gentle_look_us;    // when somebody shall look again, monotonic
+  pg_atomic_uint32 gentle_permille;
+  pg_atomic_uint64 disk_read_bytes;   // not in the page cache before, and how long it took,
+  pg_atomic_uint64 disk_read_us;      // since somebody looked
   // Filled by the worker before Record::label_ready; texts end with a zero.
   std::uint32_t label_size;
   char backup_label[16 * 1024];
@@ -175,6 +187,7 @@ struct Wishes {
   std::int8_t compression_level;
   std::uint16_t streams;
   std::uint64_t max_rate;
+  bool gentle;
   pid_t wal_sender_pid;
 };
 

@@ -475,6 +475,7 @@ void Clone::turn() {
   failure_.rethrow_if_any();
   obey_pause();
   if (Clock::now() - beaten_ >= kBeatInterval) beat();
+  if (copy_) copy_->turn();
   progress_.tick(reading());
 }
 

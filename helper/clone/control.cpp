@@ -279,7 +279,11 @@ void Control::handle(const Message& message) {
                  status.start_timeline,
                  std::string(status.error),
                  status.standby_streams != 0,
-                 status.standby_replayed};
+                 status.standby_replayed,
+                 status.link_share,
+                 status.disk_share,
+                 status.cpu_share,
+                 status.spare_streams};
       has_answered_ = true;
       return;
     }

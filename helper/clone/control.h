@@ -50,6 +50,8 @@ struct StatusFacts {
   std::string error;
   bool standby_streams = false;
   protocol::Lsn standby_replayed = 0;
+  unsigned link_share = 0, disk_share = 0, cpu_share = 0;  // of its streams' time, in percent
+  std::uint16_t spare_streams = 0;
 };
 
 struct LabelFacts {

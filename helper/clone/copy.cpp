@@ -1,10 +1,13 @@
 // copy.cpp: running the streams.
 #include "helper/clone/copy.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace standby_clone {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kControlFileSize = 8192;  // PG_CONTROL_FILE_SIZE of all versions
 
@@ -41,7 +44,10 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
                  fmt::format("checksum verification failed in file \"{}\", block {}{}", path, block,
                              count > 1 ? fmt::format(" and {} more", count - 1) : ""));
            },
-           &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); }} {
+           &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); }},
+      growth_(session.stream_count()),
+      grows_(options.jobs == 0),
+      started_(Clock::now()) {
   if (!target.is_used()) return;
   plan_.keep_small_files_whole();
   job_.compares = true;
@@ -78,10 +84,45 @@ void Copy::adopt(std::unordered_map<std::string, KnownFile> known, const FileLis
 }
 
 void Copy::start() {
-  std::uint16_t count = session_.stream_count();
+  std::uint16_t count = grows_ ? growth_.count() : session_.stream_count();
   running_ = reading_ = count;
-  for (std::uint16_t number = 1; number <= count; ++number)
-    threads_.emplace_back([this, number] { run_stream(number); });
+  while (threads_.size() < count) add_stream();
+}
+
+void Copy::add_stream() {
+  auto number = static_cast<std::uint16_t>(threads_.size() + 1);
+  threads_.emplace_back([this, number] { run_stream(number); });
+}
+
+void Copy::turn() {
+  if (!grows_ || running_ == 0 || is_paused_) return;
+  if (is_refused_) growth_.refuse();
+  double now = std::chrono::duration<double>(Clock::now() - started_).count();
+  std::uint16_t wanted =
+      growth_.judge(now, counters_.bytes_done, session_.control().status().spare_streams);
+  while (threads_.size() < wanted) {
+    // Once the last one has read all, nobody may come after it: it reads pg_control.
+    unsigned reading = reading_;
+    while (reading > 0 && !reading_.compare_exchange_weak(reading, reading + 1)) {}
+    if (reading == 0) return;
+    ++running_;
+    add_stream();
+  }
+  if (growth_.has_just_settled())
+    progress_.detail(fmt::format("{} streams: more are not faster now, the bound is {}",
+                                 growth_.count(), name_of_bound(bounds())));
+}
+
+// What the donor says of its streams lately, and what ours did since they began.
+Bounds Copy::bounds() const {
+  const StatusFacts& donor = session_.control().status();
+  Bounds bounds{donor.link_share, donor.disk_share, donor.cpu_share, 0, 0};
+  std::uint64_t writing = counters_.writing_us, waiting = counters_.waiting_us;
+  std::uint64_t computing = counters_.computing_us;
+  std::uint64_t all = std::max<std::uint64_t>(writing + waiting + computing, 1);
+  bounds.disk = static_cast<unsigned>(writing * 100 / all);
+  bounds.cpu = static_cast<unsigned>(computing * 100 / all);
+  return bounds;
 }
 
 void Copy::run_stream(std::uint16_t number) {
@@ -107,10 +148,11 @@ void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>&
                 const std::function<void(Stream&)>& task,
                 const std::function<bool()>& is_needless) {
   std::string name = fmt::format("stream {}", number);
-  bool is_lost = false;
+  bool is_lost = false, has_opened = stream != nullptr;
   while (true) {
     try {
       if (!stream) stream = std::make_unique<Stream>(session_.open_stream(number), job_);
+      has_opened = has_opened_ = true;
       if (is_lost) session_.restored(name);
       is_lost = false;
       return task(*stream);
@@ -121,12 +163,27 @@ void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>&
         stream.reset();
       }
       if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
+      if (!has_opened && is_needless && is_spared(number, failure)) {
+        if (is_lost) session_.restored(name);
+        return;
+      }
       if (!is_lost) session_.lost(name, failure);
       is_lost = true;
       backoff.wait_after(failure, is_needless);
       if (is_needless && is_needless()) return session_.restored(name);
     }
   }
+}
+
+// Where nobody said how many, a further stream that the donor does not let in ends the growth:
+// the others do without it. One is needed, and one that was lost comes again.
+bool Copy::is_spared(std::uint16_t number, const Failure& failure) {
+  bool is_refusal = failure.kind == Kind::kBusy || failure.kind == Kind::kConnection;
+  if (!grows_ || !is_refusal || (number == 1 && !has_opened_)) return false;
+  is_refused_ = true;
+  progress_.detail(
+      fmt::format("stream {} was refused, the others go on: {}", number, failure.message));
+  return true;
 }
 
 void Copy::join() {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "helper/plan/plan.h"
 #include "helper/progress/progress.h"
 #include "helper/stream/stream.h"
+#include "helper/stream/stream_growth.h"
 
 namespace standby_clone {
 
@@ -32,6 +35,8 @@ class Copy {
   Copy& operator=(const Copy&) = delete;
 
   void start();
+  // A few times a second, by the thread that started it: adds streams while that helps.
+  void turn();
   bool is_done() const { return running_ == 0; }
   void join();
   // After a stop was requested: no stream writes any more, and nothing is on its way to the journal.
@@ -51,10 +56,13 @@ class Copy {
  private:
   void adopt(std::unordered_map<std::string, KnownFile> known, const FileList& list,
              const Target& target);
+  void add_stream();
   void run_stream(std::uint16_t number);
   void work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>& stream,
             const std::function<void(Stream&)>& task, const std::function<bool()>& is_needless);
+  bool is_spared(std::uint16_t number, const Failure& failure);
   void read_control_file(Stream& stream);
+  Bounds bounds() const;
 
   Session& session_;
   Progress& progress_;
@@ -66,6 +74,11 @@ class Copy {
   ActiveFiles files_;
   std::atomic<bool> is_paused_{false};
   CopyJob job_;
+  StreamGrowth growth_;
+  const bool grows_;
+  const std::chrono::steady_clock::time_point started_;
+  std::atomic<bool> is_refused_{false};  // a further stream, by the donor
+  std::atomic<bool> has_opened_{false};  // one stream at least, once
   std::vector<std::thread> threads_;
   std::string control_file_;
   std::atomic<unsigned> reading_{0};  // streams that have files to read yet

@@ -75,7 +75,8 @@ void Session::connect() {
   first_wal_connection_ = open_wal();
   if (!options_.stream_wal) first_wal_connection_.reset();
 
-  stream_count_ = std::min(options_.jobs, donor_.max_streams);
+  stream_count_ = std::min(options_.jobs == 0 ? donor_.max_streams : options_.jobs,
+                           donor_.max_streams);
   if (stream_count_ < options_.jobs)
     progress_.note(fmt::format("the donor allows {} streams (pg_standby_clone.max_streams)",
                                stream_count_));
@@ -105,8 +106,9 @@ void Session::begin() {
   request.advance_slot = options_.stream_wal;
   request.compression = options_.compression;
   request.compression_level = options_.compression_level;
-  request.streams = stream_count_;
+  request.streams = options_.jobs == 0 ? 1 : stream_count_;  // as they come
   request.max_rate = options_.max_rate;
+  request.gentle = options_.gentle;
   request.wal_sender_pid = wal_sender_pid_;
   facts_ = control_.begin(request);
   has_begun_ = true;

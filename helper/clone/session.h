@@ -83,6 +83,7 @@ class Session {
   const Control& control() const { return control_; }
   const DonorFacts& donor() const { return donor_; }
   const SessionFacts& facts() const { return facts_; }
+  // As many as asked for; with --jobs=auto the most that the donor allows.
   std::uint16_t stream_count() const { return stream_count_; }
   // With --start: what the standby's settings must reach.
   const std::vector<HotSetting>& hot_settings() const { return hot_settings_; }

@@ -29,8 +29,8 @@ constexpr char kAgentGroup[] = "Agent";
 constexpr char kOutputGroup[] = "Output";
 
 struct Raw {
-  std::string checkpoint = "fast", rate, compress = "none", wal_method = "stream", format = "plain";
-  std::string manifest_checksums = "CRC32C", slot, target, reconnect_timeout;
+  std::string checkpoint = "fast", rate, compress = "auto", jobs = "auto", wal_method = "stream";
+  std::string format = "plain", manifest_checksums = "CRC32C", slot, target, reconnect_timeout;
   std::vector<std::string> mappings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
   bool recovery_conf = false;
@@ -40,6 +40,18 @@ std::string host_name() {
   char name[256] = "";
   if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "standby";
   return name;
+}
+
+// 0: auto.
+std::uint16_t jobs_of(const std::string& text) {
+  if (text == "auto") return 0;
+  std::uint16_t jobs = 0;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), jobs);
+  if (result.ec == std::errc{} && result.ptr == text.data() + text.size() && jobs >= 1 &&
+      jobs <= protocol::kStreamsMax)
+    return jobs;
+  fail(Kind::kUsage, fmt::format("{} streams are not possible", text),
+       fmt::format("Use --jobs=auto, or from 1 to {}.", protocol::kStreamsMax));
 }
 
 ManifestChecksums manifest_checksums_of(const std::string& text) {
@@ -148,9 +160,7 @@ void check_and_fill(const Raw& raw, Options& options) {
   options.write_manifest = !raw.no_manifest;
   options.verify_checksums = !raw.no_verify;
   options.sync = !raw.no_sync;
-  if (options.jobs < 1 || options.jobs > protocol::kStreamsMax)
-    fail(Kind::kUsage, fmt::format("{} streams are not possible", options.jobs),
-         fmt::format("Use --jobs from 1 to {}.", protocol::kStreamsMax));
+  options.jobs = jobs_of(raw.jobs);
   options.is_named = !options.name.empty();
   if (!options.is_named) options.name = host_name().substr(0, 63);
   if (options.name.size() > 63)
@@ -279,12 +289,19 @@ void show_help(CLI::App& app, const std::string& which) {
 }  // namespace
 
 void set_compression(const std::string& text, Options& options) {
-  if (text == "none") return;
+  if (text == "auto") {
+    options.compression = protocol::Compression::kAuto;
+    return;
+  }
+  if (text == "none") {
+    options.compression = protocol::Compression::kNone;
+    return;
+  }
   auto colon = text.find(':');
   std::string method = text.substr(0, colon);
   if (method != "zstd")
     fail(Kind::kUsage, fmt::format("unknown compression \"{}\"", text),
-         "Use --compress=none or --compress=zstd[:LEVEL].");
+         "Use --compress=auto, none or zstd[:LEVEL].");
   int level = 1;
   if (colon != std::string::npos) {
     std::string digits = text.substr(colon + 1);
@@ -398,12 +415,15 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("-R,--write-recovery-conf", raw.recovery_conf, "accepted: this is always done")
       ->group(kStandbyGroup);
 
-  app.add_option("-j,--jobs", options.jobs, "parallel streams (4)")
+  app.add_option("-j,--jobs", raw.jobs, "parallel streams, or auto: as many as make it faster (auto)")
       ->type_name("N")->group(kCopyGroup);
-  app.add_option("-Z,--compress", raw.compress, "compression on the wire: none, zstd[:LEVEL] (none)")
+  app.add_option("-Z,--compress", raw.compress, "compression on the wire: auto, none, zstd[:LEVEL] (auto)")
       ->type_name("METHOD")->group(kCopyGroup);
   app.add_option("-r,--max-rate", raw.rate, "limit of all streams together, in kB/s, or with k or M")
       ->type_name("RATE")->group(kCopyGroup);
+  app.add_flag("--gentle", options.gentle,
+               "slow down while other standbys, the WAL kept or the donor's disk suffer")
+      ->group(kCopyGroup);
   app.add_option("-c,--checkpoint", raw.checkpoint, "fast or spread (fast)")
       ->type_name("MODE")->group(kCopyGroup);
   app.add_option("-l,--label", options.label, "label of the backup")

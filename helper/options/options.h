@@ -45,8 +45,9 @@ struct Options {
   std::string label;
   bool fast_checkpoint = true;
   std::uint64_t max_rate = 0;  // bytes per second, 0: no limit
-  std::uint16_t jobs = 4;
-  protocol::Compression compression = protocol::Compression::kNone;
+  std::uint16_t jobs = 0;      // 0: as many as make it faster
+  bool gentle = false;         // slow down while others suffer
+  protocol::Compression compression = protocol::Compression::kAuto;
   std::int8_t compression_level = 0;
   bool verify_checksums = true;
   bool sync = true;
@@ -80,7 +81,7 @@ struct Parsed {
 // Prints help, version or the one error itself.
 Parsed parse_options(int argc, const char* const* argv);
 
-// "none", "zstd" or "zstd:LEVEL". Fails with kUsage.
+// "auto", "none", "zstd" or "zstd:LEVEL". Fails with kUsage.
 void set_compression(const std::string& text, Options& options);
 
 // "NAME becomes a slot name": lower case, every other character '_', at most 63 bytes.

@@ -1,6 +1,7 @@
 // host.cpp: this host's user, programs and libraries.
 #include "helper/preflight/host.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <filesystem>
@@ -148,12 +149,13 @@ void check_host(const Options& options, const DonorReport& donor, const StopSour
     check_icu(donor, *binaries, findings);
     check_settings(options, donor, *binaries, stop, findings);
   }
-  long needed = options.jobs + 1;
+  int streams = std::max<int>(options.jobs, 1);  // --jobs=auto does with one
+  long needed = streams + 1;
   if (donor.free_connections < needed)
     findings.fail("streams", Kind::kPreflight,
                   fmt::format("a clone with {} streams takes {} connections, the donor has {} free "
                               "(max_connections)",
-                              options.jobs, needed, donor.free_connections),
+                              streams, needed, donor.free_connections),
                   "Use fewer --jobs, or raise max_connections (a restart).");
 }
 

@@ -61,6 +61,7 @@ Stream::Stream(std::unique_ptr<Connection> connection, CopyJob& job)
 Stream::~Stream() = default;
 
 void Stream::run() {
+  charged_until_ = std::chrono::steady_clock::now();
   while (!job_.stop.requested()) {
     bool is_paused = job_.is_paused != nullptr && *job_.is_paused;
     bool asked = !is_paused && ask_for_more();
@@ -73,10 +74,13 @@ void Stream::run() {
       took = true;
     }
     if (connection_->copy_ended()) distrust("it ended a stream before all was sent");
-    if (took)
+    if (took) {
       heard_ = std::chrono::steady_clock::now();
-    else
-      wait();
+      continue;
+    }
+    charge(job_.counters.computing_us);
+    wait();
+    charge(job_.counters.waiting_us);
   }
 }
 
@@ -113,6 +117,26 @@ void Stream::give_back(std::uint32_t file, const Patch& patch) {
   std::uint64_t length =
       std::min<std::uint64_t>(protocol::kChunkSize, file_of(file).size - patch.offset);
   job_.plan.give_back({file, patch.offset, length});
+}
+
+// The time since it was called last goes to this account.
+void Stream::charge(std::atomic<std::uint64_t>& account) {
+  auto now = std::chrono::steady_clock::now();
+  auto passed = std::chrono::duration_cast<std::chrono::microseconds>(now - charged_until_);
+  auto us = static_cast<std::uint64_t>(passed.count());
+  account.fetch_add(us, std::memory_order_relaxed);
+  charged_until_ = now;
+  lately_us_ += us;
+  if (&account == &job_.counters.waiting_us) waited_lately_us_ += us;
+  constexpr std::uint64_t kLatelyUs = 200000;
+  if (lately_us_ > kLatelyUs) {
+    lately_us_ /= 2;
+    waited_lately_us_ /= 2;
+  }
+}
+
+std::uint8_t Stream::waited_percent() const {
+  return lately_us_ == 0 ? 0 : static_cast<std::uint8_t>(waited_lately_us_ * 100 / lately_us_);
 }
 
 // Asks for chunks up to the limits. True if something was asked for.
@@ -189,7 +213,7 @@ void Stream::send(Ask& ask) {
   ask.request_size = static_cast<std::uint32_t>(path.size()) + kRequestOverhead;
   switch (ask.kind) {
     case AskKind::kRead:
-      connection_->send_request(protocol::Read{ask.tag, ask.offset, length, path});
+      connection_->send_request(protocol::Read{ask.tag, ask.offset, length, path, waited_percent()});
       plain_outstanding_ += length;
       break;
     case AskKind::kCompare: {
@@ -287,6 +311,7 @@ void Stream::take_end(const RangeEnd& end) {
   // New files read as zeros where nothing was written: a chunk of zeros stays a hole. Pages
   // whose checksum is wrong are not written: a later run would find them equal, and not
   // look at them again.
+  charge(job_.counters.computing_us);
   bool has_to_write = chunk_.has_content || (chunk_.received > 0 && !job_.files.holds_zeros(asked.file));
   if (has_to_write && !is_bad)
     job_.files.write(asked.file, asked.offset, {chunk_bytes_.data(), chunk_.received});
@@ -307,6 +332,7 @@ void Stream::take_end(const RangeEnd& end) {
   } else {
     job_.files.chunk_done(asked.file, {asked.offset, chunk_.received, chunk_.crc, is_gone, is_bad});
   }
+  charge(job_.counters.writing_us);
   chunk_ = {};
   has_taken_a_chunk_ = true;
 }

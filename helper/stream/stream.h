@@ -98,6 +98,8 @@ class Stream {
   void send(Ask& ask);
   void handle(const Message& message);
   void take_data(const protocol::Data& data);
+  void charge(std::atomic<std::uint64_t>& account);
+  std::uint8_t waited_percent() const;
   std::uint32_t expand(const protocol::Data& data, std::byte* to);
   void take_end(const protocol::RangeEnd& end);
   void take_digest(const protocol::Digest& digest);
@@ -120,6 +122,8 @@ class Stream {
   std::deque<Ask> pending_;  // on their way
   Chunk chunk_;
   std::size_t compares_outstanding_ = 0;
+  std::chrono::steady_clock::time_point charged_until_;  // of this stream's time
+  std::uint64_t lately_us_ = 0, waited_lately_us_ = 0;     // older time counts less
   std::uint32_t next_tag_ = 1;
   std::uint32_t plain_outstanding_ = 0;
   std::uint32_t requests_outstanding_ = 0;

@@ -66,7 +66,7 @@ TEST(AgentRequest, that_says_nothing_leaves_the_agents_own_options) {
   EXPECT_EQ(options.max_rate, 1u << 20);
   EXPECT_TRUE(options.start);
   EXPECT_FALSE(options_of(own, parse_request(7, R"({"start": false})")).start);
-  EXPECT_EQ(options_of(own, parse_request(7, R"({"jobs": "auto"})")).jobs, 3);
+  EXPECT_EQ(options_of(own, parse_request(7, R"({"jobs": "auto"})")).jobs, 0);
 }
 
 // Whoever may ask must not gain what the agent's host has not given.

@@ -30,7 +30,10 @@ bool truth_of(const std::string& name, const Json& value) {
 }
 
 void set_jobs(const std::string& text, Options& options) {
-  if (text == "auto") return;
+  if (text == "auto") {
+    options.jobs = 0;
+    return;
+  }
   int jobs = 0;
   auto result = std::from_chars(text.data(), text.data() + text.size(), jobs);
   if (result.ec != std::errc{} || result.ptr != text.data() + text.size() || jobs < 1 ||

@@ -116,8 +116,8 @@ void Session::begin() {
 
 // What the donor took from Begin and keeps to: the heir of a session must want the same.
 std::string Session::begun_with() const {
-  return fmt::format("{}\n{}\n{} {} {}", options_.name, options_.slot, options_.slot_given,
-                     options_.verify_checksums, options_.stream_wal);
+  return fmt::format("{}\n{}\n{} {} {} {}", options_.name, options_.slot, options_.slot_given,
+                     options_.verify_checksums, options_.stream_wal, options_.gentle);
 }
 
 bool Session::rejoin(const SessionRecord& earlier) {

@@ -415,14 +415,14 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("-R,--write-recovery-conf", raw.recovery_conf, "accepted: this is always done")
       ->group(kStandbyGroup);
 
-  app.add_option("-j,--jobs", raw.jobs, "parallel streams, or auto: as many as make it faster (auto)")
+  app.add_option("-j,--jobs", raw.jobs, "parallel streams; auto: as many as help (auto)")
       ->type_name("N")->group(kCopyGroup);
   app.add_option("-Z,--compress", raw.compress, "compression on the wire: auto, none, zstd[:LEVEL] (auto)")
       ->type_name("METHOD")->group(kCopyGroup);
   app.add_option("-r,--max-rate", raw.rate, "limit of all streams together, in kB/s, or with k or M")
       ->type_name("RATE")->group(kCopyGroup);
   app.add_flag("--gentle", options.gentle,
-               "slow down while other standbys, the WAL kept or the donor's disk suffer")
+               "slow down while other standbys or the donor suffer")
       ->group(kCopyGroup);
   app.add_option("-c,--checkpoint", raw.checkpoint, "fast or spread (fast)")
       ->type_name("MODE")->group(kCopyGroup);

@@ -48,8 +48,9 @@ is(value("SELECT string_agg(n::text, ' ') FROM (SELECT count(*) AS n FROM clone_
 	'each with its streams');
 is(value('SELECT count(*) FROM pg_stat_progress_basebackup'), '2', 'the server shows both');
 is(value('SELECT target FROM clone_status(2)'), 'second', 'clone_status(id)');
-clone_fails(run_clone($primary, new_place('third'), '--name', 'second'), 'preflight',
-	qr/a clone to "second" is already running.*\n.*--name/, 'a third of the same name');
+is(value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_standby_clone' "
+		. "AND backend_type = 'client backend' AND query ~ 'CALL .*pg_standby_clone_stream\\(\\)\$'"), '7',
+	'no secret is in pg_stat_activity');
 
 # Nothing of it holds back vacuum, at no moment.
 my $look = <<'SQL';
@@ -57,12 +58,17 @@ SELECT pg_stat_clear_snapshot(), pg_sleep(0.02);
 SELECT count(*) AS held FROM pg_stat_activity WHERE (application_name = 'pg_standby_clone'
    OR backend_type = 'standby clone worker') AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL);
 SQL
+# (Connecting and starting take a snapshot, for a moment.)
+wait_until('nothing is held', sub { !grep { $_ ne '|' && $_ ne '0' } split /\n/, value($look) });
 my $held = grep { $_ ne '|' && $_ ne '0' } split /\n/, value($look x 40);
 is($held, 0, 'backend_xmin is null in each of 40 looks');
 is(value("SELECT count(*) FROM pg_replication_slots WHERE xmin IS NOT NULL"), '0', 'nor do its slots');
-is(value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_standby_clone' "
-		. "AND backend_type = 'client backend' AND query ~ 'CALL .*pg_standby_clone_stream\\(\\)\$'"), '7',
-	'no secret is in pg_stat_activity');
+
+# Paused, so that it is still there however long the third one takes to start.
+value("SELECT pause_standby_clone(2)");
+clone_fails(run_clone($primary, new_place('third'), '--name', 'second'), 'preflight',
+	qr/a clone to "second" is already running.*\n.*--name/, 'a third of the same name');
+value("SELECT resume_standby_clone(2)");
 
 exit_is($run, 'completed', 'the first');
 exit_is($other, 'completed', 'the second');

@@ -70,6 +70,8 @@ my $link = fork();
 die "fork: $!" unless defined $link;
 if ($link == 0)
 {
+	# The handlers of newer releases' Cluster.pm would stop the servers with it.
+	$SIG{$_} = 'DEFAULT' for ('TERM', 'INT');
 	$SIG{PIPE} = 'IGNORE';
 	serve_link($listener, $primary->port, 3_000_000);
 	POSIX::_exit(0);

@@ -120,6 +120,8 @@ sub start_clone
 	my @command = ('pg_standby_clone', '-D', $directory, '-w');
 	push @command, '--name', 'clone' unless grep { $_ eq '--name' } @options;
 	push @command, '-h', $primary->host, '-p', $primary->port if $primary;
+	# A rate gives a test its time: less on the wire, where a busy machine makes it compress, would shorten it.
+	push @command, '-Z', 'none' if (grep { $_ eq '-r' } @options) && !grep { $_ eq '-Z' } @options;
 	return StandbyClone::Run->new(@command, @options);
 }
 
@@ -166,6 +168,7 @@ sub start_agent
 	my @command = ('pg_standby_clone', 'agent', '-D', $directory);
 	push @command, '--name', 'clone' unless grep { $_ eq '--name' } @options;
 	push @command, '-h', $primary->host, '-p', $primary->port unless grep { $_ eq '-d' } @options;
+	push @command, '-Z', 'none' unless grep { $_ eq '-Z' } @options;    # as above, for rates in requests
 	my $agent = StandbyClone::Run->new(@command, @options);
 	my ($name) = map { $options[ $_ + 1 ] } grep { $options[$_] eq '--name' } 0 .. $#options;
 	$name //= 'clone';

@@ -43,6 +43,8 @@ is(value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'first'"),
 # A second one beside it.
 my $other = start_clone($primary, $second, '-N', '--name', 'second', '-r', '4M', '-j', '3');
 wait_until('both copy', sub { value("SELECT count(*) FROM clone_progress WHERE phase = 'copying' AND bytes_done > 0") eq '2' });
+# Until a connection has begun to serve, it holds a snapshot as any that begins a command.
+wait_until('all streams send', sub { value('SELECT count(*) FROM clone_streams WHERE bytes_sent > 0') eq '5' });
 is(value("SELECT string_agg(target || streams, ' ' ORDER BY id) FROM clone_progress"), 'first2 second3', 'two are told apart');
 is(value("SELECT string_agg(n::text, ' ') FROM (SELECT count(*) AS n FROM clone_streams GROUP BY id ORDER BY id) s"), '2 3',
 	'each with its streams');

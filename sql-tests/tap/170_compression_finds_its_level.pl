@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use IO::Select;
 use IO::Socket::INET;
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;

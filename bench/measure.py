@@ -81,14 +81,33 @@ class MemoryWatch(threading.Thread):
         self.join()
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def files_of(directory):
+    for path in glob.iglob(glob.escape(directory) + "/**", recursive=True):
+        # No copy takes WAL or the relation cache.
+        if os.path.isfile(path) and "/pg_wal/" not in path and not path.endswith("pg_internal.init"):
+            yield path
+
+
+def into_cache(*directories):
+    for directory in directories:
+        for path in files_of(directory):
+            with open(path, "rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass
+
+
 class Primary:
     def __init__(self, directory):
         self.directory = directory
         self.socket_directory = os.path.dirname(directory)
         self.log = directory + ".log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.connection = ["-h", "127.0.0.1", "-p", str(self.port)]
 
     def initialize(self):
@@ -113,21 +132,20 @@ class Primary:
         subprocess.run(["pg_ctl", "-D", self.directory, "-m", mode, "-w", "-t", "600", "stop"],
                        check=True, stdout=subprocess.DEVNULL)
 
+    def psql_command(self):
+        return ["psql", *self.connection, "-U", "postgres", "-d", "postgres", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+
     def psql(self, sql):
-        done = subprocess.run(["psql", *self.connection, "-U", "postgres", "-d", "postgres", "-XAtq", "-v",
-                               "ON_ERROR_STOP=1", "-c", sql], check=True, text=True, stdout=subprocess.PIPE)
+        done = subprocess.run([*self.psql_command(), "-c", sql], check=True, text=True, stdout=subprocess.PIPE)
         return done.stdout.strip()
 
-    def size(self):
-        paths = [path for path in glob.iglob(self.directory + "/**", recursive=True)
-                 if "/pg_wal/" not in path and os.path.isfile(path)]
-        return len(paths), sum(map(os.path.getsize, paths))
+    def settle(self):
+        """Nothing of the last run is left to write."""
+        self.psql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
+        self.psql("CHECKPOINT")
+        os.sync()
 
-    def read_once(self):
-        """So that each tool finds the data in the page cache."""
-        for name in ("base", "global"):
-            for path in glob.iglob(f"{self.directory}/{name}/**", recursive=True):
-                if os.path.isfile(path):
-                    with open(path, "rb", buffering=0) as file:
-                        while file.read(1 << 20):
-                            pass
+    def size(self):
+        """Files and bytes."""
+        paths = list(files_of(self.directory))
+        return len(paths), sum(map(os.path.getsize, paths))

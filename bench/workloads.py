@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 
+from harness import say
 from measure import Primary
 
 
@@ -50,7 +51,7 @@ WORKLOADS = {
 }
 
 
-def prepare(work, letter, options, say):
+def prepare(work, letter, options, *settings):
     """A running primary with the workload's data, loaded now or by an earlier run with --keep."""
     title, load, size_name = WORKLOADS[letter]
     name = f"{letter}-{size_name(options)}-pg{os.environ['BENCH_PG_MAJOR']}"
@@ -73,7 +74,7 @@ def prepare(work, letter, options, say):
         os.sync()
         open(directory + ".loaded", "w").close()
     primary = Primary(directory)
-    primary.start()
+    primary.start(*settings)
     # As it is now, also where the data is of an earlier run.
     primary.psql("SET client_min_messages = warning; DROP EXTENSION IF EXISTS pg_standby_clone")
     primary.psql("CREATE EXTENSION pg_standby_clone")

@@ -22,13 +22,16 @@ bool socket_is_writable() {
   proc_exit(0);
 }
 
-// Reads what has come; true if there was something.
+// Gives the room of what has been taken to what is to come.
+void close_up(Channel& channel) {
+  if (channel.begin == 0) return;
+  std::memmove(channel.buffer, channel.buffer + channel.begin, channel.end - channel.begin);
+  channel.end -= channel.begin;
+  channel.begin = 0;
+}
+
+// Reads what has come, as far as there is room; true if there was something.
 bool receive(Channel& channel) {
-  if (channel.begin > 0) {
-    std::memmove(channel.buffer, channel.buffer + channel.begin, channel.end - channel.begin);
-    channel.end -= channel.begin;
-    channel.begin = 0;
-  }
   if (channel.end == kBufferSize) return false;
   bool was_noblock = MyProcPort->noblock;
   MyProcPort->noblock = true;
@@ -84,6 +87,7 @@ void open_channel(Channel& channel) {
 
 bool has_request(Channel& channel) {
   if (whole_message(channel) > 0) return true;
+  close_up(channel);
   while (receive(channel))
     if (whole_message(channel) > 0) return true;
   return false;
@@ -145,16 +149,19 @@ void wait_channel(Channel& channel, long timeout_ms) {
     if (pq_flush_if_writable() != 0) leave_quietly();
     if (!pq_is_send_pending()) return;  // what the caller waits for has happened
   }
+  // Requests that came meanwhile would end this wait and each that follows at once: a stream that
+  // waits for its rate or its helper would use a whole processor.
+  if (receive(channel)) return;
   // No snapshot stays behind while nothing is done (trap 80).
   InvalidateCatalogSnapshot();
-  bool has_room = channel.end - channel.begin < kBufferSize;
-  std::uint32_t events = (has_room ? WL_SOCKET_READABLE : 0) |
+  std::uint32_t events = (channel.end < kBufferSize ? WL_SOCKET_READABLE : 0) |
                          (pq_is_send_pending() ? WL_SOCKET_WRITEABLE : 0);
-  if (events == 0) events = WL_SOCKET_WRITEABLE;
+  if (events == 0) events = WL_SOCKET_CLOSED;
   ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, events, nullptr);
   WaitEvent occurred;
   int count = WaitEventSetWait(FeBeWaitSet, Min(timeout_ms, 1000L), &occurred, 1, event);
   if (count == 1 && (occurred.events & WL_POSTMASTER_DEATH) != 0) proc_exit(1);
+  if (count == 1 && (occurred.events & WL_SOCKET_CLOSED) != 0) leave_quietly();
   ResetLatch(MyLatch);
   check_interrupts();
   if (pq_is_send_pending() && pq_flush_if_writable() != 0) leave_quietly();

@@ -39,7 +39,7 @@ template <class Message>
 void send_message(const Message& message);
 
 // Waits for input, room for queued output, the latch, or the time. Looks at
-// interrupts before it returns.
+// interrupts before it returns. The request that was taken last stays as it is.
 void wait_channel(Channel& channel, long timeout_ms);
 
 // Looks at interrupts. A backend that is told to end while its client does not

@@ -5,6 +5,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use POSIX ();
 use Time::HiRes qw(time);
 use StandbyClone;
 
@@ -29,6 +30,27 @@ sub within
 	cmp_ok(time() - $before, '<', $limit, "$what: within $limit s");
 }
 
+# Processor time of all streams, in seconds.
+sub cpu_seconds
+{
+	my $ticks = 0;
+	for my $pid (split /\n/, $primary->safe_psql('postgres', 'SELECT pid FROM clone_streams'))
+	{
+		my @fields = split / /, slurp_file("/proc/$pid/stat") =~ s/.*\) //r;
+		$ticks += $fields[11] + $fields[12];
+	}
+	return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
+# Requests lie in the sockets of streams that wait: they shall not wake them again and again.
+sub waits_idly
+{
+	my ($what) = @_;
+	my $before = cpu_seconds();
+	sleep 3;
+	return cmp_ok(cpu_seconds() - $before, '<', 0.3, "$what: the streams use no processor time in three seconds");
+}
+
 my $place = new_place();
 my ($from, $to) = ($space, scratch('to'));
 my $run = start_clone($primary, $place, '-N', '-j', '3', '-r', '30M', '-T', "$from=$to");
@@ -38,6 +60,7 @@ wait_until('all streams wait for the helper', sub {
 	$primary->safe_psql('postgres', <<'SQL') eq '3' });
 SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'
 SQL
+waits_idly('frozen helper');
 within(5, 'DROP DATABASE', sub { $primary->safe_psql('postgres', 'DROP DATABASE doomed') });
 within(5, 'DROP TABLESPACE', sub { $primary->safe_psql('postgres', 'DROP TABLESPACE doomed_space') });
 within(5, 'pg_terminate_backend', sub {
@@ -46,6 +69,16 @@ is($primary->safe_psql('postgres', 'SELECT count(*) FROM clone_streams'), '0', '
 $run->signal('CONT');
 exit_is($run, 'completed', 'when it wakes up it goes on');
 is_clean_on($primary, 'it woke up', 'clone');
+
+my $slow = new_place('slow');
+$run = start_clone($primary, $slow, '-N', '-j', '3', '--name', 'slow', '-r', '100k');
+wait_for_copying($primary, $run);
+waits_idly('a rate of 100 kB a second');
+$primary->safe_psql('postgres', "SELECT pause_standby_clone(id) FROM clone_progress");
+wait_until('it pauses', sub { $primary->safe_psql('postgres', "SELECT count(*) FROM clone_streams WHERE waiting_for = 'pause'") eq '3' });
+waits_idly('paused');
+$primary->safe_psql('postgres', "SELECT cancel_standby_clone(id) FROM clone_progress");
+exit_is($run, 'cancelled', 'it is cancelled');
 
 $place->clean_node;
 $run = start_clone($primary, $place, '-N', '-j', '3', '-r', '30M', '--reconnect-timeout', '2');

@@ -7,38 +7,44 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use StandbyClone;
-use StandbyCloneWire;
+use Wire;
 
 my $primary = new_primary();
 sub value { return $primary->safe_psql('postgres', $_[0]) }
 sub ask_for { return value("SET client_min_messages = error; SELECT request_standby_clone('$_[0]')") }
 
 # --- taking a request -------------------------------------------------------------------
-sub begins { my $wire = StandbyCloneWire->new($primary); $wire->hello; $wire->begin(@_); return $wire }
+sub begins
+{
+	my $wire = Wire->connect($primary, user => scalar getpwuid $>)->call;
+	$wire->request($wire->hello);
+	$wire->request(Wire::begin(advance_slot => 0, @_));
+	return $wire;
+}
 my $mine = ask_for('s1');
-like(begins(target => 's2', request => $mine)->error, qr/^request $mine is for "s1", not for "s2"/, 'of another target');
+like(begins(target => 's2', request_id => $mine)->error, qr/request $mine is for "s1", not for "s2"/, 'of another target');
 is(value("SELECT state FROM clone_status($mine)"), 'queued', 'of another target: it still waits');
-like(begins(target => 's1', request => 999)->error, qr/^request 999 does not exist/, 'of nobody');
-my $wire = begins(target => 's1', request => $mine);
+like(begins(target => 's1', request_id => 999)->error, qr/request 999 does not exist/, 'of nobody');
+my $wire = begins(target => 's1', request_id => $mine);
 ok(wait_until('it runs', sub { value("SELECT state || phase FROM clone_status($mine)") eq 'runningcopying' }), 'taken: it runs');
 is(value("SELECT target, state, requested_by IS NOT NULL, started_at >= requested_at FROM clone_list WHERE id = $mine"),
 	's1|running|t|t', 'taken: request and clone are one row');
 like(($primary->psql('postgres', "SELECT request_standby_clone('s1')"))[2],
 	qr/a clone to "s1" is already running\nHINT:.*cancel_standby_clone\($mine\)/, 'taken: no second request');
-like(begins(target => 's3', request => $mine)->error, qr/is for "s1"/, 'taken: nobody else takes it');
+like(begins(target => 's3', request_id => $mine)->error, qr/is for "s1"/, 'taken: nobody else takes it');
 is(value("SELECT cancel_standby_clone($mine)"), 't', 'cancelled');
 like($wire->error, qr/cancelled by role/, 'cancelled: the helper hears it');
 my $other = ask_for('s1');
 value("SELECT cancel_standby_clone($other)");
-like(begins(target => 's1', request => $other)->error,
-	qr/^request $other is not queued any more, it is cancelled: cancelled by role/, 'cancelled while it waited');
+like(begins(target => 's1', request_id => $other)->error,
+	qr/request $other is not queued any more, it is cancelled: cancelled by role/, 'cancelled while it waited');
 
 # A request that an open transaction holds is waited for; rolled back, it goes on.
 $other = ask_for('s1');
 my $holder = StandbyClone::Run->new('psql', '-XAtq', '-d', $primary->connstr('postgres'), '-c', 'BEGIN',
 	'-c', "SELECT cancel_standby_clone($other)", '-c', 'SELECT pg_sleep(4)', '-c', 'ROLLBACK');
 wait_until('it is held', sub { $holder->out =~ /t/ });
-$wire = begins(target => 's1', request => $other);
+$wire = begins(target => 's1', request_id => $other);
 ok(wait_until('it runs', sub { value("SELECT state FROM clone_status($other)") eq 'running' }), 'held for a while: taken in the end');
 value("SELECT cancel_standby_clone($other)");
 $holder->finish;

@@ -89,7 +89,7 @@ sub error_text
 {
 	my ($body) = @_;
 	my %field = map { substr($_, 0, 1) => substr($_, 1) } grep { length } split /\0/, $body;
-	return join ' ', grep { defined } @field{qw(V C M)};
+	return join ' ', grep { defined } @field{qw(V C M)}, defined $field{H} ? "\n$field{H}" : ();
 }
 
 # The call; afterwards the connection is a clone's.
@@ -118,7 +118,7 @@ sub frame
 	return;
 }
 
-# The error that ends this connection; '' if it ends without one. Dies if it does not end.
+# The error that ends this connection or, in a Status, its clone; '' if it ends without one. Dies if it does not end.
 sub error
 {
 	my ($self) = @_;
@@ -126,6 +126,9 @@ sub error
 	while (my ($type, $body) = $self->message)
 	{
 		$error ||= error_text($body) if $type eq 'E';
+		# The error is the last field of a Status.
+		return $1 if $type eq 'd' && ord($body) == $FRAME{status} && unpack('x9 C', $body) >= 5
+		  && $body =~ /([\x20-\x7e]{8,})$/;
 	}
 	return $error;
 }
@@ -136,7 +139,8 @@ sub hello
 {
 	my ($self, %with) = @_;
 	return pack('C v v', $REQUEST{hello}, $with{version} // $version, $with{role} // 0)
-	  . ($with{token} // "\0" x 16) . pack('l<', $with{pid} // $self->{pid}) . text($with{program} // 'wire');
+	  . ($with{token} // "\0" x 16) . pack('l<', $with{pid} // $self->{pid}) . text($with{program} // 'wire')
+	  . ($with{more} // '');
 }
 
 sub begin
@@ -145,8 +149,8 @@ sub begin
 	return pack('C q<', $REQUEST{begin}, $with{request_id} // 0)
 	  . text($with{target} // 'wire') . text($with{destination} // 'nowhere') . text($with{slot} // '')
 	  . text($with{label} // 'wire')
-	  . pack('C4 C c v Q< l<', $with{slot_given} // 0, 1, 1, 1, $with{compression} // 0, $with{level} // 0,
-		$with{streams} // 2, $with{max_rate} // 0, $with{wal_sender_pid} // 0);
+	  . pack('C4 C c v Q< l< C', $with{slot_given} // 0, 1, 1, $with{advance_slot} // 1, $with{compression} // 0,
+		$with{level} // 0, $with{streams} // 2, $with{max_rate} // 0, $with{wal_sender_pid} // 0, $with{gentle} // 0);
 }
 
 sub heartbeat
@@ -158,7 +162,8 @@ sub heartbeat
 sub read
 {
 	my ($path, %with) = @_;
-	return pack('C V Q< V', $REQUEST{read}, $with{tag} // 0, $with{offset} // 0, $with{length} // 8192) . text($path);
+	return pack('C V Q< V', $REQUEST{read}, $with{tag} // 0, $with{offset} // 0, $with{length} // 8192) . text($path)
+	  . pack('C', $with{waited} // 0);
 }
 
 sub compare

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -45,6 +46,13 @@ const KindFacts& facts_of(Kind kind) {
   return kKinds[0];
 }
 
+// Where it is, past the links of tablespaces and of pg_wal.
+std::string real_directory_of(const std::string& path) {
+  std::error_code ignored;
+  auto real = std::filesystem::weakly_canonical(std::filesystem::path(path).parent_path(), ignored);
+  return ignored || real.empty() ? path : real.string();
+}
+
 }  // namespace
 
 int exit_code(Kind kind) { return facts_of(kind).exit_code; }
@@ -58,21 +66,31 @@ void fail(Kind kind, std::string message, std::string hint) {
   throw Failure(kind, std::move(message), std::move(hint));
 }
 
-void fail_on_disk(const std::string& what, const std::string& path, int error) {
+Failure disk_failure(const std::string& what, const std::string& path, int error) {
   std::string message = "could not " + what + " \"" + path + "\": " + std::strerror(error);
   switch (error) {
     case ENOSPC:
     case EDQUOT:
-      fail(Kind::kDisk, message, "Make room on that file system, and run the clone again.");
+      return {Kind::kDisk, message,
+              "Make room on the file system of \"" + real_directory_of(path) +
+                  "\", and run the clone again."};
     case EACCES:
     case EPERM:
+      return {Kind::kTargetRefused, message,
+              "Make it writable for the operating system user \"" + user_name() +
+                  "\", or run the clone as the user the standby will run as."};
     case EROFS:
-      fail(Kind::kTargetRefused, message,
-           "Make it writable for the operating system user \"" + user_name() +
-               "\", or run the clone as the user the standby will run as.");
+      // As a file system becomes by itself when its disk fails, too.
+      return {Kind::kTargetRefused, message,
+              "That file system is mounted read-only; if it was writable before, look into the "
+              "system's log for trouble with its disk."};
     default:
-      fail(Kind::kDisk, message, "Look into the system's log for trouble with that disk.");
+      return {Kind::kDisk, message, "Look into the system's log for trouble with that disk."};
   }
+}
+
+void fail_on_disk(const std::string& what, const std::string& path, int error) {
+  throw disk_failure(what, path, error);
 }
 
 }  // namespace standby_clone

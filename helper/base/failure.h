@@ -50,6 +50,7 @@ struct Failure : std::exception {
 
 // A failed system call on the target: "could not <what> \"<path>\": <reason>". The kind
 // and the hint follow from `error` (an errno value).
+Failure disk_failure(const std::string& what, const std::string& path, int error);
 [[noreturn]] void fail_on_disk(const std::string& what, const std::string& path, int error);
 
 }  // namespace standby_clone

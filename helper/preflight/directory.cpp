@@ -90,8 +90,8 @@ std::string nearest_existing(const std::string& path) {
   return at.string();
 }
 
-bool may_write_to(const std::string& directory) {
-  return faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+int why_not_written_to(const std::string& directory) {
+  return faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
 
 Room room_at(const std::string& path) {

@@ -31,7 +31,8 @@ DirectoryLook look_at_directory(const std::string& path);
 
 // The directory itself, or the nearest one above it that is there.
 std::string nearest_existing(const std::string& path);
-bool may_write_to(const std::string& directory);
+// The errno value of an attempt to; 0: it can be written to.
+int why_not_written_to(const std::string& directory);
 
 // Room on the file system a directory is on, or would be on.
 struct Room {

@@ -21,14 +21,15 @@ bool is_inside(const std::string& path, const std::string& directory) {
 // A directory that is made anew needs a place that lets it be made.
 void check_may_write(const char* check, const std::string& path, Findings& findings) {
   std::string directory = nearest_existing(path);
-  if (may_write_to(directory))
-    findings.ok(check, fmt::format("\"{}\" can be {}", path,
-                                   directory == path ? "written to" : "created"));
-  else
-    findings.fail(check, Kind::kTargetRefused,
-                  fmt::format("could not create \"{}\": directory \"{}\": Permission denied", path,
-                              directory),
-                  "Make it writable for the operating system user this runs as.");
+  bool is_there = directory == path;
+  int error = why_not_written_to(directory);
+  if (error == 0)
+    return findings.ok(check, fmt::format("\"{}\" can be {}", path, is_there ? "written to" : "created"));
+  Failure failure = disk_failure("write to directory", directory, error);
+  findings.fail(check, Kind::kTargetRefused,
+                is_there ? failure.message
+                         : fmt::format("could not create \"{}\": {}", path, failure.message),
+                failure.hint);
 }
 
 void check_data_directory(const Options& options, Findings& findings) {

@@ -24,7 +24,7 @@ my $large = value(q(SELECT pg_relation_filepath(reltoastrelid) FROM pg_class WHE
 is(value("SELECT pg_relation_size(reltoastrelid) >= 1048576 FROM pg_class WHERE relname = 'toasted'"), 't',
 	'one file is written past the cache');
 
-my %reason = (EIO => 'Input/output error', ENOSPC => 'No space left on device');
+my %reason = (EIO => 'Input/output error', ENOSPC => 'No space left on device', EROFS => 'Read-only file system');
 my $number = 0;
 sub clone_with_faults
 {
@@ -48,7 +48,7 @@ sub fails_and_completes
 	}
 	my $run = clone_with_faults($place, [$rule]);
 	cmp_ok($disk->count, '>', 0, "$what: the disk failed");
-	clone_fails($run, 'disk', qr/error: could not $message[^\n]*: $reason{ $rule->[3] }\n/, $what);
+	clone_fails($run, $with{class} // 'disk', qr/error: could not $message[^\n]*: $reason{ $rule->[3] }\n/, $what);
 	is(scalar(() = $run->err =~ /error: /g), 1, "$what: one error");
 	is_clean_on($primary, $what);
 	is(value('SELECT state FROM clone_status() LIMIT 1'), 'failed', "$what: the donor knows");
@@ -65,6 +65,9 @@ prove_standby($primary, $standby, 'writing past the cache, then well again', slo
 $standby->stop;
 fails_and_completes('reserving space', [ 'fallocate', $large, 0, 'ENOSPC' ],
 	qr/reserve space for file "[^"]*\Q$large\E"/);
+# As a file system becomes when its disk fails.
+fails_and_completes('a file system that has become read-only', [ 'pwrite', $relation, 0, 'EROFS' ],
+	qr/write file "[^"]*\Q$relation\E"/, class => 'target');
 fails_and_completes('creating a file', [ 'open', "base/1/PG_VERSION", 0, 'EIO' ],
 	qr/create file "[^"]*base\/1\/PG_VERSION"/);
 $standby = fails_and_completes('making files durable', [ 'syncfs', '', 0, 'EIO' ], qr/sync the file system of "[^"]*"/);
@@ -95,7 +98,7 @@ for my $call ('pread', 'open')
 	$donor_disk->clear;
 	cmp_ok($donor_disk->count, '>', 0, "$call on the donor: its disk failed");
 	my $did = $call eq 'open' ? 'open' : 'read';
-	clone_fails($run, 'donor', qr/error: .*could not $did file "\Q$relation\E": Input\/output error\n/,
+	clone_fails($run, 'donor', qr/error: .*could not $did file "\Q$relation\E(?:_\w+)?": Input\/output error\n/,
 		"$call on the donor");
 	is(scalar(() = $run->err =~ /error: /g), 1, "$call on the donor: one error");
 	is_clean_on($primary, "$call on the donor");

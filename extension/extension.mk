@@ -13,6 +13,10 @@ OBJS = $(SOURCES:.cpp=.o)
 override with_llvm := no
 SHLIB_LINK += -lstdc++ -lzstd
 
+# What extension/session/build.h says of this build.
+BUILD_SOURCES := $(shell find $(VPATH)/extension $(VPATH)/protocol -name '*.h' -o -name '*.cpp' | LC_ALL=C sort)
+STANDBY_CLONE_BUILD := $(shell cat $(BUILD_SOURCES) | sha256sum | cut -c1-16)
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
@@ -30,5 +34,8 @@ $(OBJS): %.o: $(VPATH)/%.cpp $(VPATH)/extension/extension.mk
 	@$(if $(V),,echo "compile $(patsubst $(VPATH)/%,%,$<)";) set -e$(if $(V),x); \
 	$(CXX) $(CXXFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS_SL) $(CXXFLAGS_SL_MODULE) -isystem $(SERVER_INCLUDE) \
 	    $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+extension/session/build.o: CPPFLAGS += -DSTANDBY_CLONE_BUILD='"$(STANDBY_CLONE_BUILD)"'
+extension/session/build.o: $(BUILD_SOURCES)
 
 -include $(OBJS:.o=.d)

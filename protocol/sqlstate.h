@@ -9,7 +9,8 @@ inline constexpr char kCloneFailed[] = "SC001";
 inline constexpr char kCloneCancelled[] = "SC002";
 // Its lease is over: the helper came back too late.
 inline constexpr char kLeaseOver[] = "SC003";
-// Nothing is known of it: the server has been restarted, or it is another server.
+// Nothing is known of it: the server has been restarted, its library replaced by another build, or it
+// is another server.
 inline constexpr char kCloneUnknown[] = "SC004";
 
 }  // namespace protocol

@@ -211,7 +211,7 @@ CREATE VIEW @extschema@.clone_list AS
          coalesce(r.checksum_failures, t.checksum_failures) AS checksum_failures,
          CASE WHEN t.is_ended THEN t.error WHEN r.target IS NOT NULL THEN r.error
               WHEN t.is_stale AND t.state = 'queued' THEN 'expired before an agent took it'
-              WHEN t.is_stale THEN 'the server was restarted or crashed during the clone'
+              WHEN t.is_stale THEN 'the server was restarted or crashed, or its library was replaced, during the clone'
               ELSE t.error END AS error,
          r.wal_retained
     FROM @extschema@.pg_standby_clone_records() AS r

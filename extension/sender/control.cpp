@@ -421,8 +421,7 @@ void report_changes(Control& control) {
     send_status(control);
 }
 
-void reattach(Control& control, const protocol::Hello& hello) {
-  control.connection->session = session::attach(hello.token);
+void reattach(Control& control) {
   session::Record& record = record_of(control);
   session::Locked::begin();
   pid_t previous = record.control_pid;
@@ -450,7 +449,7 @@ void serve_control(Connection& connection, const protocol::Hello& hello) {
   Control control{};
   control.connection = &connection;
   set_ps_display("standby clone control");
-  if (hello.token != protocol::Token{}) reattach(control, hello);
+  if (hello.token != protocol::Token{}) reattach(control);
   while (true) {
     Bytes request;
     if (take_request(connection.channel, request)) {

@@ -189,6 +189,10 @@ void converse() {
   open_channel(channel);
   Hello hello = receive_hello(channel);
   check_donor();
+  // Before the answer: a helper that is refused afterwards may have sent requests by then, and loses with
+  // the connection what it has not read yet.
+  if (hello.role != 0 || hello.token != protocol::Token{})
+    connection.session = session::attach(hello.token);
   welcome();
   if (hello.role == 0)
     serve_control(connection, hello);

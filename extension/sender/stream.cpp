@@ -71,7 +71,6 @@ void dispatch(Reader& reader, Bytes request) {
 }  // namespace
 
 void serve_stream(Connection& connection, const protocol::Hello& hello) {
-  connection.session = session::attach(hello.token);
   session::View seen = session::look(connection.session);
   if (seen.phase < protocol::Phase::kCopying)
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -4,8 +4,9 @@
 namespace session {
 namespace {
 
-// Another layout gets another name, as in shared.cpp.
-constexpr char kAgentsName[] = "pg_standby_clone agents 1";
+// Another layout gets another number here. Not one for each build (shared.cpp): agents stay connected when
+// the library is replaced, and are seen all the same.
+constexpr int kAgentsLayout = 1;
 
 struct Agents {
   LWLock lock;
@@ -17,9 +18,11 @@ static_assert(sizeof(Agents) <= 8192);
 Agents* agents() {
   static Agents* attached = nullptr;
   if (attached != nullptr) return attached;
+  char name[SHMEM_INDEX_KEYSIZE];
+  snprintf(name, sizeof(name), "pg_standby_clone agents %d %zu", kAgentsLayout, sizeof(Agents));
   bool found = false;
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-  auto* memory = static_cast<Agents*>(ShmemInitStruct(kAgentsName, sizeof(Agents), &found));
+  auto* memory = static_cast<Agents*>(ShmemInitStruct(name, sizeof(Agents), &found));
   if (!found) {
     std::memset(static_cast<void*>(memory), 0, sizeof(Agents));
     LWLockInitialize(&memory->lock, LWLockNewTrancheId());

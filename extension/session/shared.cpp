@@ -3,16 +3,13 @@
 
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
+#include "extension/session/build.h"
 #include "extension/session/settings.h"
 #include "protocol/sqlstate.h"
 #include "protocol/version.h"
 
 namespace session {
 namespace {
-
-// Another layout gets another name; the same name with another size is an error of
-// ShmemInitStruct until the server is restarted.
-constexpr char kSharedName[] = "pg_standby_clone 1";
 
 Shared* attached = nullptr;
 
@@ -54,6 +51,11 @@ void initialise(Shared* fresh) {
   std::memset(static_cast<void*>(fresh), 0, sizeof(Shared));
   LWLockInitialize(&fresh->lock, LWLockNewTrancheId());
   fresh->database = InvalidOid;
+  // Not from 1: after a crash, or beside another build, a temporary slot may still have the name that
+  // a counter from there would give again.
+  std::uint32_t start = 0;
+  if (!pg_strong_random(&start, sizeof(start))) start = static_cast<std::uint32_t>(MyProcPid);
+  fresh->generation = start;
   for (Record& record : fresh->records) {
     record.state = State::kCompleted;
     for (auto* counter :
@@ -145,11 +147,15 @@ Handle attach_area(Record* record, std::uint64_t generation, dsm_handle area) {
 
 }  // namespace
 
+// Each build has its own: one that replaces it in mid-clone starts with an empty one, as after a restart,
+// and no process of it reads what a process of the other has written.
 Shared* shared() {
   if (attached != nullptr) return attached;
+  char name[SHMEM_INDEX_KEYSIZE];
+  snprintf(name, sizeof(name), "pg_standby_clone %s", kBuild);
   bool found = false;
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-  auto* memory = static_cast<Shared*>(ShmemInitStruct(kSharedName, sizeof(Shared), &found));
+  auto* memory = static_cast<Shared*>(ShmemInitStruct(name, sizeof(Shared), &found));
   if (!found) initialise(memory);
   LWLockRelease(AddinShmemInitLock);
   LWLockRegisterTranche(memory->lock.tranche, "pg_standby_clone");
@@ -297,7 +303,8 @@ Handle attach(const protocol::Token& token) {
   if (found == nullptr)
     ereport(ERROR, errcode(sqlstate_of(protocol::kCloneUnknown)),
             errmsg("there is no clone with this token"),
-            errdetail("This server has been restarted since the clone began, or is another one."),
+            errdetail("Since the clone began this server has been restarted or its pg_standby_clone library "
+                      "replaced, or it is another server."),
             errhint("Run the clone again."));
   if (!is_live(seen)) refuse_ended(seen.state, seen.lease_over, seen.error);
   return attach_area(found, seen.generation, seen.area);

@@ -86,7 +86,8 @@ struct Shared {
   std::int64_t last_standby_id;
   Record records[kRecordMax];
 };
-// Without preloading it comes out of the slack the server leaves for small users.
+// Without preloading it comes out of the slack the server leaves for small users, once for each build
+// that runs until the server is restarted.
 static_assert(sizeof(Shared) <= 8192);
 
 enum class WaitingFor : std::uint8_t { kNothing, kHelper, kNetwork, kRate, kPause, kDisk, kGentle };
@@ -142,8 +143,7 @@ struct SessionArea {
   StreamSlot streams[protocol::kStreamsMax];
 };
 
-// Attaches to the shared memory, made on first use. An ERROR if another version of
-// this library made it since the server started.
+// Attaches to the shared memory of this build of the library, made on first use.
 Shared* shared();
 
 // Milliseconds and microseconds of a clock that no administrator sets.

@@ -59,7 +59,8 @@ void notify(std::int64_t id, session::State state);
 
 // What a request that began has failed with, when its helper may take it up again (protocol::kHelperStartedAgain
 // is another such error). The first stands in the view clone_list, too.
-inline constexpr char kServerWentAway[] = "the server was restarted or crashed during the clone";
+inline constexpr char kServerWentAway[] =
+    "the server was restarted or crashed, or its library was replaced, during the clone";
 inline constexpr char kHelperSilent[] =
     "the helper has been silent for longer than pg_standby_clone.reconnect_timeout";
 

@@ -211,7 +211,9 @@ void write_ending(Step& step, const table::Access& access) {
                "excluded.finished_at, excluded.start_lsn, excluded.stop_lsn, excluded.timeline, "
                "excluded.files_total, excluded.files_done, excluded.bytes_total, "
                "excluded.bytes_done, excluded.bytes_sent, excluded.checksum_failures, "
-               "excluded.error) WHERE t.state IN ('running', 'queued')",
+               "excluded.error) WHERE t.state IN ('running', 'queued') "
+               // A process that has another build of the library knows nothing of this clone.
+               "OR t.state = 'failed' AND t.error = $21",
                access.records),
       {table::number(ended.id), table::text(ended.target),
        table::text(protocol::name_of(ended.state)), table::text(protocol::name_of(ended.phase)),
@@ -221,7 +223,7 @@ void write_ending(Step& step, const table::Access& access) {
        table::number(ended.start_timeline), table::number(ended.streams),
        counter(ended.files_total), counter(ended.files_done), counter(ended.bytes_total),
        counter(ended.bytes_done), counter(ended.bytes_sent), counter(ended.checksum_failures),
-       table::text(step.ending.error)});
+       table::text(step.ending.error), table::text(table::kServerWentAway)});
   write_phases(step, access, ended);
   prune(access);
   table::sweep(access);

@@ -3,12 +3,12 @@
 
 #include "extension/pg/compat.h"
 #include "extension/pg/text.h"
+#include "extension/session/build.h"
 #include "extension/session/settings.h"
 #include "extension/session/table.h"
 #include "extension/worker/history.h"
 #include "extension/worker/slots.h"
 #include "extension/worker/tablespaces.h"
-#include "protocol/version.h"
 
 namespace worker {
 namespace {
@@ -26,19 +26,15 @@ constexpr std::uint64_t kLogIntervalMs = 60 * 1000;
 // What the registering backend tells its worker. A worker that runs another build of
 // the library must not touch memory of this one.
 struct Extra {
+  char build[24];
   std::uint64_t generation;
-  std::uint32_t record_size;
-  std::uint32_t area_size;
-  char version[16];
 };
 static_assert(sizeof(Extra) <= BGW_EXTRALEN);
 
 Extra make_extra(std::uint64_t generation) {
   Extra extra{};
   extra.generation = generation;
-  extra.record_size = sizeof(Record);
-  extra.area_size = sizeof(session::SessionArea);
-  strlcpy(extra.version, protocol::kVersion, sizeof(extra.version));
+  strlcpy(extra.build, session::kBuild, sizeof(extra.build));
   return extra;
 }
 

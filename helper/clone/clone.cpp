@@ -531,8 +531,8 @@ Failure Clone::explain(const Failure& caught) {
                    "away for long.");
   if (cause.kind == Kind::kSessionGone)
     return Failure(cause.kind,
-                   "the donor does not know this clone any more: it was restarted, or another "
-                   "server has taken its place",
+                   "the donor does not know this clone any more: it was restarted, its library was "
+                   "replaced, or another server has taken its place",
                    "Run the clone again.");
   if (cause.kind != Kind::kLostDonor) return cause;
   std::string reason = session_.control().reason_of_donor();

@@ -59,7 +59,7 @@ my $before = value('SELECT count(id) FROM clone_history');
 $primary->stop('immediate');
 $primary->start;
 is(value("SELECT state, error FROM clone_status($cut)"),
-	'failed|the server was restarted or crashed during the clone', 'a crash: shown as failed at once');
+	'failed|the server was restarted or crashed, or its library was replaced, during the clone', 'a crash: shown as failed at once');
 is(value("SELECT count(*) FROM clone_history"), $before + 1, 'a crash: the history is kept');
 is(value("SELECT state FROM clone_status($kept)"), 'queued', 'a crash: a request still waits');
 is(value("SELECT id FROM pg_standby_clone_agent_next('s4')"), $kept, 'a crash: and can be taken');

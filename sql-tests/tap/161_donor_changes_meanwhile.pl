@@ -1,12 +1,11 @@
 # What an administrator or an accident does to the donor in mid-clone: fewer connections than a clone needs, DROP
-# EXTENSION, a new library file, a backend killed outright. There is an end with a reason, or none at all; nothing
+# EXTENSION, a backend killed outright. There is an end with a reason, or none at all; nothing
 # stays behind, and the same command completes the clone.
 use strict;
 use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
 use Time::HiRes qw(time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -32,27 +31,6 @@ like($run->finish, qr/^[059]$/, 'three connections for four streams: completed, 
 like($run->err, qr/too many connections for role "limited"/, 'three connections for four streams: says so');
 is_clean_on($primary, 'three connections for four streams');
 value('ALTER ROLE limited CONNECTION LIMIT -1');
-
-# --- a new library file -----------------------------------------------------------------
-# As a package's update replaces it: by another file of the same name.
-SKIP:
-{
-	my ($directory, $error) = run_command([ 'pg_config', '--pkglibdir' ]);
-	my $library = "$directory/pg_standby_clone.so";
-	skip 'the library is not ours to replace', 3 unless -w $library && -w $directory;
-	$place = new_place('updated');
-	$run = start_clone($primary, $place, '-N', '-j', '2', '-r', '2M', '--no-slot');
-	wait_for_copying($primary, $run);
-	my $old = (stat $library)[1];
-	copy($library, "$library.new") and chmod(0755, "$library.new") and rename("$library.new", $library) or die "$library: $!";
-	isnt((stat $library)[1], $old, 'the library is another file');
-	# One stream is made again: its backend loads the new file, beside those of the old one.
-	value('SELECT pg_terminate_backend(pid) FROM clone_streams WHERE stream = 1');
-	wait_until('it goes on', sub { $run->err =~ /all connections to the donor are there again/ || !$run->is_running });
-	value('SELECT set_clone_rate(id, NULL) FROM clone_progress');
-	exit_is($run, 'completed', 'a new library file');
-	command_ok([ 'pg_verifybackup', $place->data_dir ], 'a new library file: pg_verifybackup is content');
-}
 
 # --- the extension goes ------------------------------------------------------------------
 $place = new_place('dropped');

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use StandbyClone;
-use StandbyCloneWire;
+use Wire;
 
 # A library of this test's own: others may run beside it.
 my ($installed) = run_command([ 'pg_config', '--pkglibdir' ]);
@@ -113,17 +113,20 @@ exit_is(run_clone($primary, $place, '-N', '--no-slot'), 'completed', 'another bu
 command_ok([ 'pg_verifybackup', $place->data_dir ], 'another build, then the same command: pg_verifybackup is content');
 
 # Between the two: a backend that has one build asks for a worker, which loads the other.
-my $client = StandbyCloneWire->new($primary);
-$client->hello;
-wait_until('it is welcome', sub { my ($type, $body) = $client->message; $type eq 'd' && ord($body) == 1 });
+my $client = Wire->connect($primary, user => scalar getpwuid($<))->call;
+$client->request($client->hello);
+ok(defined $client->frame('welcome'), 'a backend of one build waits for Begin');
 replace_library($other);
 my $seen = -s $primary->logfile;
-$client->begin(target => 'between');
-like($client->error, qr/the clone worker ended before it could say why; see the server's log/, 'a worker of another build: refused');
-$client->close;
-like(substr(content_of($primary->logfile), $seen), qr/ERROR:  the pg_standby_clone library was replaced while it was in use/,
+$client->request(Wire::begin(target => 'between'));
+ok(wait_until('the worker refuses', sub {
+	substr(content_of($primary->logfile), $seen) =~ /ERROR:  the pg_standby_clone library was replaced while it was in use/ }),
 	'a worker of another build: the log says why');
 replace_library($built);
+ok(wait_until('the clone has ended', sub {
+	value(q(SELECT state || ' ' || error FROM clone_status() WHERE target = 'between')) =~ /^failed the clone worker ended before/ }),
+	'a worker of another build: the clone fails');
+$client->close;
 is_clean_on($primary, 'a worker of another build');
 
 done_testing();

@@ -426,10 +426,14 @@ void Connection::flush() {
   output_pending_ = pending > 0;
 }
 
-void Connection::send(protocol::Bytes message) {
+void Connection::queue(protocol::Bytes message) {
   if (PQputCopyData(connection_, reinterpret_cast<const char*>(message.data()),
                     static_cast<int>(message.size())) != 1)
     fail_lost("send to the donor");
+}
+
+void Connection::send(protocol::Bytes message) {
+  queue(message);
   flush();
 }
 

@@ -89,14 +89,23 @@ class Connection {
 
   // --- within CopyBoth ---
 
-  // Queues a message and sends what goes. Never waits.
-  void send(protocol::Bytes message);
+  // Queues a message; flush() sends what goes of all that is queued. Neither waits.
+  void queue(protocol::Bytes message);
   template <class Request>
-  void send_request(const Request& request) {
+  void queue_request(const Request& request) {
     std::byte buffer[protocol::kRequestMax];
     std::size_t size = protocol::encode(std::span(buffer), request);
     if (size == 0) fail(Kind::kInternal, "a request does not fit its buffer");
-    send({buffer, size});
+    queue({buffer, size});
+  }
+  void flush();
+
+  // Both in one.
+  void send(protocol::Bytes message);
+  template <class Request>
+  void send_request(const Request& request) {
+    queue_request(request);
+    flush();
   }
 
   // The next message if one has come whole. Nothing: wait() and try again. The donor's
@@ -128,7 +137,6 @@ class Connection {
   std::unique_ptr<pg_result, void (*)(pg_result*)> next_result(Kind kind);
   [[noreturn]] void fail_connecting(Purpose purpose) const;
   [[noreturn]] void fail_lost(const std::string& what) const;
-  void flush();
 
   pg_conn* connection_ = nullptr;
   const StopSource& stop_;

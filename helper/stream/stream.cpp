@@ -143,14 +143,18 @@ std::uint8_t Stream::waited_percent() const {
 bool Stream::ask_for_more() {
   bool asked = false;
   while (plain_outstanding_ < protocol::kOutstandingPlainMax &&
-         requests_outstanding_ < protocol::kOutstandingRequestMax) {
-    if (asks_.empty() && !take_piece()) return asked;
+         requests_outstanding_ < protocol::kOutstandingRequestMax &&
+         (!asks_.empty() || take_piece())) {
     // Not taken off before it is on its way: what a broken connection leaves is given back.
-    send(asks_.front());
+    queue(asks_.front());
     pending_.push_back(std::move(asks_.front()));
     asks_.pop_front();
     asked = true;
+    // While the next one is hashed the donor works on this one.
+    if (job_.compares) connection_->flush();
   }
+  // Those for small files go together: a packet for each costs as much as its answer.
+  if (asked) connection_->flush();
   return asked;
 }
 
@@ -206,28 +210,28 @@ void Stream::ask_to_compare(const Piece& piece) {
   if (rest.length > 0) ask_to_read(rest);
 }
 
-void Stream::send(Ask& ask) {
+void Stream::queue(Ask& ask) {
   std::string_view path = path_of(ask.file);
   auto length = static_cast<std::uint32_t>(ask.length);
   ask.tag = next_tag_++;
   ask.request_size = static_cast<std::uint32_t>(path.size()) + kRequestOverhead;
   switch (ask.kind) {
     case AskKind::kRead:
-      connection_->send_request(protocol::Read{ask.tag, ask.offset, length, path, waited_percent()});
+      connection_->queue_request(protocol::Read{ask.tag, ask.offset, length, path, waited_percent()});
       plain_outstanding_ += length;
       break;
     case AskKind::kCompare: {
       std::vector<std::byte> hashes;
       for (const auto& chunk : ask.chunks)
         hashes.insert(hashes.end(), chunk.hash.begin(), chunk.hash.end());
-      connection_->send_request(
+      connection_->queue_request(
           protocol::Compare{ask.tag, ask.offset, ask.length, path, protocol::Bytes(hashes)});
       ask.request_size += static_cast<std::uint32_t>(hashes.size());
       ++compares_outstanding_;
       break;
     }
     case AskKind::kPageHashes:
-      connection_->send_request(protocol::PageHashes{ask.tag, ask.offset, length, path});
+      connection_->queue_request(protocol::PageHashes{ask.tag, ask.offset, length, path});
       break;
   }
   requests_outstanding_ += ask.request_size;

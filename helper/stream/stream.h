@@ -95,7 +95,7 @@ class Stream {
   bool take_piece();
   void ask_to_read(const Piece& piece);
   void ask_to_compare(const Piece& piece);
-  void send(Ask& ask);
+  void queue(Ask& ask);
   void handle(const Message& message);
   void take_data(const protocol::Data& data);
   void charge(std::atomic<std::uint64_t>& account);

@@ -35,7 +35,7 @@ SELECT count(*) FROM clone_status();
 
 -- No agent: a warning, and it waits. Detail with the time left out.
 \set VERBOSITY terse
-SELECT request_standby_clone('s1', '{"jobs": "auto", "compress": "zstd:3", "max_rate": "10M", "checkpoint": "spread", "delta": true, "start": true, "expires": "2 hours"}') AS first \gset
+SELECT request_standby_clone('s1', '{"jobs": "auto", "compress": "zstd:3", "max_rate": "10M", "gentle": true, "checkpoint": "spread", "delta": true, "start": true, "expires": "2 hours"}') AS first \gset
 \set VERBOSITY default
 SELECT :first AS id, target, state, phase, requested_at IS NOT NULL, started_at, finished_at, error FROM clone_status(:first);
 SELECT count(*) FROM clone_progress;

@@ -71,6 +71,7 @@ constexpr struct {
     {"max_rate", is_rate,
      "a text with kilobytes per second, from 32 to 1048576, or a number with suffix k or M"},
     {"checkpoint", is_checkpoint, "\"fast\" or \"spread\""},
+    {"gentle", is_boolean, "true or false"},
     {"delta", is_boolean, "true or false"},
     {"start", is_boolean, "true or false"},
     {"expires", is_text, "an interval, such as \"2 hours\""},
@@ -102,8 +103,8 @@ void check_option(const char* name, const JsonbValue& value) {
   }
   ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
           errmsg("unknown option \"%s\" of a clone request", name),
-          errhint("Options are jobs, compress, max_rate, checkpoint, delta, start and expires. Where "
-                  "the data goes is said on the standby host."));
+          errhint("Options are jobs, compress, max_rate, gentle, checkpoint, delta, start and expires. "
+                  "Where the data goes is said on the standby host."));
 }
 
 }  // namespace

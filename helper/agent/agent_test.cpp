@@ -56,6 +56,8 @@ TEST(AgentRequest, changes_what_it_may_and_nothing_else) {
   EXPECT_FALSE(options.allow_overwrite);
   EXPECT_FALSE(options.delta);
   EXPECT_TRUE(options_of(agent_options(), parse_request(7, R"({"delta": true})")).delta);
+  EXPECT_FALSE(options.gentle);
+  EXPECT_TRUE(options_of(agent_options(), parse_request(7, R"({"gentle": true})")).gentle);
 }
 
 TEST(AgentRequest, that_says_nothing_leaves_the_agents_own_options) {
@@ -82,7 +84,7 @@ TEST(AgentRequest, with_values_that_are_none_is_refused) {
        {"", "[]", "7", "{\"jobs\": 0}", "{\"jobs\": 65}", "{\"jobs\": 1.5}", "{\"jobs\": \"many\"}",
         "{\"jobs\": true}", "{\"compress\": \"lz9\"}", "{\"compress\": \"zstd:99\"}",
         "{\"max_rate\": \"1\"}", "{\"max_rate\": \"fast\"}", "{\"checkpoint\": \"never\"}",
-        "{\"delta\": \"yes\"}", "{\"start\": 1}", "{\"jobs\": null}"})
+        "{\"delta\": \"yes\"}", "{\"start\": 1}", "{\"gentle\": 1}", "{\"jobs\": null}"})
     EXPECT_EQ(refusal_of(json), Kind::kUsage) << json;
 }
 

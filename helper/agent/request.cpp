@@ -65,6 +65,7 @@ Request parse_request(std::int64_t id, const std::string& options) {
     if (name == "jobs") request.jobs = text_of(name, value);
     else if (name == "compress") request.compress = text_of(name, value);
     else if (name == "max_rate") request.max_rate = text_of(name, value);
+    else if (name == "gentle") request.gentle = truth_of(name, value);
     else if (name == "checkpoint") request.checkpoint = text_of(name, value);
     else if (name == "delta") request.delta = truth_of(name, value);
     else if (name == "start") request.start = truth_of(name, value);
@@ -80,6 +81,7 @@ Options options_of(const Options& agent, const Request& request) {
   if (request.compress) set_compression(*request.compress, options);
   if (request.max_rate) set_rate(*request.max_rate, options);
   if (request.checkpoint) set_checkpoint(*request.checkpoint, options);
+  if (request.gentle) options.gentle = *request.gentle;
   options.delta = request.delta;
   if (request.start) options.start = *request.start;
   return options;

@@ -14,7 +14,7 @@ struct Request {
   std::int64_t id = 0;
   std::optional<std::string> jobs, compress, max_rate, checkpoint;
   bool delta = false;
-  std::optional<bool> start;
+  std::optional<bool> start, gentle;
 };
 
 // `options` is the JSON object of the request. Fails with kUsage on what this program does not know:

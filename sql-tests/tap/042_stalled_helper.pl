@@ -47,7 +47,7 @@ sub waits_idly
 {
 	my ($what) = @_;
 	my $before = cpu_seconds();
-	sleep 3;
+	sleep 3;  # the time that is measured
 	return cmp_ok(cpu_seconds() - $before, '<', 0.3, "$what: the streams use no processor time in three seconds");
 }
 

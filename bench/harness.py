@@ -65,16 +65,13 @@ def run_as_test_user(results, keep, *more, prefix=()):
 def machine_facts(work):
     cpu = next((line.partition(":")[2].strip() for line in read_text("/proc/cpuinfo").splitlines()
                 if line.startswith("model name")), platform.machine())
-    mount = output_of("findmnt", "-n", "-o", "FSTYPE,SOURCE,OPTIONS", "-T", work).split(None, 2)
     facts = {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "cpus": os.cpu_count(),
         "cpu": cpu,
         "memory_bytes": kib_of("/proc/meminfo", "MemTotal") * 1024,
-        "kernel": platform.release(),
-        "file_system": mount[0],
-        "device": mount[1],
-        "mount_options": mount[2] if len(mount) > 2 else "",
+        "kernel": platform.release().partition("-")[0],
+        "file_system": output_of("findmnt", "-n", "-o", "FSTYPE", "-T", work),
     }
     for program in ("postgres", "pg_standby_clone", "rsync", "pgbackrest"):
         if shutil.which(program):
@@ -100,7 +97,9 @@ def run_measured(options, body):
     try:
         os.environ["BENCH_PG_MAJOR"] = output_of("postgres", "--version").split()[2].partition(".")[0]
         facts = machine_facts(work)
-        emit({"type": "machine", **facts, "options": vars(options)})
+        # Where it worked says nothing of what it found.
+        emit({"type": "machine", **facts, "options": {name: value for name, value in vars(options).items()
+                                                      if name not in ("keep", "docs")}})
         for name, value in facts.items():
             say(f"{name:17} {value}")
         body(work, scratch, emit)

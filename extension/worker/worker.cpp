@@ -384,6 +384,24 @@ void drop_made_slot() {
   work.made_slot[0] = '\0';
 }
 
+// Believed only if it is one, of the same role. 0: it is not there.
+pid_t wal_sender_of(const session::Handle& session) {
+  const session::SessionArea& area = *session.area;
+  session::Locked::begin(LW_SHARED);
+  pid_t wanted = area.wal_sender_pid;
+  session::Locked::end();
+  PGPROC* process = compat::proc_of(wanted);
+  if (process == nullptr || process->roleId != area.role) return 0;
+  for (int index = 0; index < max_wal_senders; ++index) {
+    WalSnd* sender = &WalSndCtl->walsnds[index];
+    SpinLockAcquire(&sender->mutex);
+    bool is_it = sender->pid == wanted;
+    SpinLockRelease(&sender->mutex);
+    if (is_it) return wanted;
+  }
+  return 0;
+}
+
 // The postmaster says so in its lock file, before it signals anybody.
 bool server_is_stopping() {
   char content[1024];
@@ -411,8 +429,7 @@ bool is_losing_slot() {
 void leave(int, Datum) {
   if (work.session.record == nullptr) return;
   bool was_ended = protocol::is_ended(session::look(work.session).state);
-  // A frozen helper would keep it, and a shutdown of the server waits for WAL senders.
-  if (session::look(work.session).state != State::kCompleted) terminate_wal_sender(work.session);
+  bool is_completed = session::look(work.session).state == State::kCompleted;
   if (!was_ended && server_is_stopping()) {
     // Not the clone's failure: the donor goes away, and so the helper shall see it.
     drop_made_slot();
@@ -432,6 +449,8 @@ void leave(int, Datum) {
   }
   session::Locked::end();
   session::wake(control);
+  // A frozen helper would keep it, and a shutdown of the server waits for WAL senders.
+  if (!is_completed) terminate_wal_sender(work.session);
 }
 
 void fail(const ErrorData* error) {
@@ -513,20 +532,19 @@ void main(int index) {
 
 }  // namespace
 
-// Believed only if it is one, of the same role.
 void terminate_wal_sender(const session::Handle& session) {
-  const session::SessionArea& area = *session.area;
-  session::Locked::begin(LW_SHARED);
-  pid_t wanted = area.wal_sender_pid;
-  session::Locked::end();
-  PGPROC* process = compat::proc_of(wanted);
-  if (process == nullptr || process->roleId != area.role) return;
-  for (int index = 0; index < max_wal_senders; ++index) {
-    WalSnd* sender = &WalSndCtl->walsnds[index];
-    SpinLockAcquire(&sender->mutex);
-    bool is_it = sender->pid == wanted;
-    SpinLockRelease(&sender->mutex);
-    if (is_it) kill(wanted, SIGTERM);
+  constexpr std::uint64_t kPatienceMs = 1000, kAgainMs = 100;
+  std::uint64_t began = session::monotonic_ms(), due = began;
+  for (std::uint64_t now = began; now - began < kPatienceMs; now = session::monotonic_ms()) {
+    pid_t sender = wal_sender_of(session);
+    if (sender == 0) return;
+    // The first signal makes it say why it ends; where its peer is frozen and the sockets are full, for ever.
+    // The second one makes it leave without a word (ProcessClientWriteInterrupt in tcop/postgres.c).
+    if (now >= due) {
+      kill(sender, SIGTERM);
+      due = now + kAgainMs;
+    }
+    pg_usleep(10000);
   }
 }
 

@@ -14,7 +14,7 @@ BackgroundWorkerHandle* start(const session::Handle& session);
 // Makes the worker give up whatever it waits for, a checkpoint included.
 void interrupt(const session::Handle& session);
 
-// Ends the WAL sender that the helper has named as its own.
+// Ends the WAL sender that the helper has named as its own. Waits up to a second until it is gone.
 void terminate_wal_sender(const session::Handle& session);
 
 // Name of the temporary slot that holds the WAL of a clone while it runs.

@@ -88,6 +88,8 @@ wait_until('all streams wait for the helper', sub {
 	$primary->safe_psql('postgres', <<'SQL') eq '3' });
 SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'
 SQL
+# The socket of the clone's WAL sender is full, too.
+$primary->safe_psql('postgres', 'SELECT pg_logical_emit_message(false, $$x$$, repeat($$x$$, 1000000)) FROM generate_series(1, 40)');
 within(15, 'fast shutdown', sub { $primary->stop('fast') });
 $run->signal('CONT');
 exit_is($run, 'lost', 'the donor is gone');

@@ -169,9 +169,10 @@ void wait_channel(Channel& channel, long timeout_ms) {
 
 void settle_output() {
   std::uint64_t deadline = session::monotonic_ms() + 2000;
-  while (pq_is_send_pending() && !ProcDiePending && session::monotonic_ms() < deadline) {
-    if (pq_flush_if_writable() != 0) break;
-    if (!pq_is_send_pending()) break;
+  // The message that follows needs room, too.
+  while ((pq_is_send_pending() || !socket_is_writable()) && !ProcDiePending &&
+         session::monotonic_ms() < deadline) {
+    if (pq_is_send_pending() && pq_flush_if_writable() != 0) break;
     WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_WRITEABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
                       MyProcPort->sock, 100, PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);

@@ -230,6 +230,26 @@ like($control->error, qr/ 22021 /, 'an error text in no encoding is refused');
 # Nobody holds the clone now: its lease ends it.
 is_clean_on($primary, 'a clone left alone');
 
+# The reason gets through although the socket was full until just now.
+$primary->safe_psql('postgres', 'CREATE TABLE large AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 10000) n; CHECKPOINT');
+my $large = $primary->safe_psql('postgres', "SELECT pg_relation_filepath('large')");
+my $full = Wire->begun($primary, target => 'full');
+my @without;
+for my $round (1 .. 5)
+{
+	$full->request(Wire::heartbeat());
+	my $wire = Wire->stream($primary, $full);
+	$wire->frame('welcome') // die $wire->{error};
+	$wire->request(Wire::read($large, tag => $_, offset => $_ * 1048576, length => 1048576)) for 0 .. 7;
+	$wire->request(Wire::read('../secret'));
+	wait_until('the socket is full', sub {
+		$primary->safe_psql('postgres', "SELECT count(*) FROM clone_streams WHERE pid = @{[$wire->pid]} AND waiting_for = 'network'") eq '1' });
+	my $error = $wire->error;
+	push @without, "$round: $error" if $error !~ /secret/;
+}
+is("@without", '', 'the reason of a refusal arrives where the socket was full');
+$full->close;
+
 $control = Wire->begun($primary, target => 'replayed');
 my $token = $control->{token};
 $control->request(Wire::outcome(6, 'enough'));

@@ -55,8 +55,9 @@ DonorFacts enter(Connection& connection, const std::string& procedure,
       connection.wait(1000);
     }
   } catch (Failure& failure) {
-    // What the donor refuses here, it refuses before anything is done.
-    if (failure.kind == Kind::kDonorFailed) failure.kind = Kind::kPreflight;
+    // What the donor refuses here, it refuses before anything is done; unless it speaks of a clone that runs.
+    if (token == protocol::Token{} && failure.kind == Kind::kDonorFailed)
+      failure.kind = Kind::kPreflight;
     throw;
   }
   auto welcome = decode_or_distrust<protocol::Welcome>(*message);

@@ -51,15 +51,22 @@ sub waits_idly
 	return cmp_ok(cpu_seconds() - $before, '<', 0.3, "$what: the streams use no processor time in three seconds");
 }
 
+# One that is frozen before it has connected all its streams never stalls them.
+sub freeze
+{
+	my ($run) = @_;
+	wait_for_copying($primary, $run);
+	wait_until('all streams send', sub {
+		$primary->safe_psql('postgres', 'SELECT count(*) FROM clone_streams WHERE bytes_sent > 0') eq '3' });
+	$run->signal('STOP');
+	return wait_until('all streams wait for the helper', sub {
+		$primary->safe_psql('postgres', "SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'") eq '3' });
+}
+
 my $place = new_place();
 my ($from, $to) = ($space, scratch('to'));
 my $run = start_clone($primary, $place, '-N', '-j', '3', '-r', '30M', '-T', "$from=$to");
-wait_for_copying($primary, $run);
-$run->signal('STOP');
-wait_until('all streams wait for the helper', sub {
-	$primary->safe_psql('postgres', <<'SQL') eq '3' });
-SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'
-SQL
+freeze($run);
 waits_idly('frozen helper');
 within(5, 'DROP DATABASE', sub { $primary->safe_psql('postgres', 'DROP DATABASE doomed') });
 within(5, 'DROP TABLESPACE', sub { $primary->safe_psql('postgres', 'DROP TABLESPACE doomed_space') });
@@ -82,12 +89,7 @@ exit_is($run, 'cancelled', 'it is cancelled');
 
 $place->clean_node;
 $run = start_clone($primary, $place, '-N', '-j', '3', '-r', '30M', '--reconnect-timeout', '2');
-wait_for_copying($primary, $run);
-$run->signal('STOP');
-wait_until('all streams wait for the helper', sub {
-	$primary->safe_psql('postgres', <<'SQL') eq '3' });
-SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'
-SQL
+freeze($run);
 # The socket of the clone's WAL sender is full, too.
 $primary->safe_psql('postgres', 'SELECT pg_logical_emit_message(false, $$x$$, repeat($$x$$, 1000000)) FROM generate_series(1, 40)');
 within(15, 'fast shutdown', sub { $primary->stop('fast') });

@@ -37,6 +37,8 @@ sub within
 my $place = new_place();
 my $run = start_clone($donor, $place, '-N', '-j', '3', '-r', '30M', '-T', "$donors=$standbys");
 wait_for_copying($donor, $run);
+wait_until('all streams send', sub {
+	$donor->safe_psql('postgres', 'SELECT count(*) FROM clone_streams WHERE bytes_sent > 0') eq '3' });
 $run->signal('STOP');
 wait_until('all streams wait for the helper', sub {
 	$donor->safe_psql('postgres', "SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'") eq '3' });

@@ -58,29 +58,33 @@ def table(scenario):
 
 
 def plot(scenarios):
-    """Wall times as bars, a group a scenario, in SVG."""
-    left, width, bar, gap = 250, 420, 16, 34
-    groups = [(name, scenario) for name, scenario in scenarios.items() if scenario["tools"]]
+    """Bars, a group a scenario, in SVG: wall times, or under a load what its users saw."""
+    left, width, bar, gap = 270, 400, 16, 34
     y, parts = 40, []
-    for name, scenario in groups:
-        medians = {tool: median(runs, "wall_seconds") for tool, runs in scenario["tools"].items()}
+    for scenario in scenarios.values():
+        if not scenario["tools"]:
+            continue
+        runs = scenario["tools"]
+        is_load = all("latency_p99_ms" in run for run in next(iter(runs.values())))
+        field, unit, what = ("latency_p99_ms", "ms", ": p99 of transactions") if is_load else ("wall_seconds", "s", "")
+        medians = {tool: median(rounds, field) for tool, rounds in runs.items()}
         longest = max(medians.values())
         parts.append(f'<text x="10" y="{y}" class="title">{escape(scenario["title"])}, '
-                     f'{scenario["bytes"] / 1e9:.2f} GB</text>')
+                     f'{scenario["bytes"] / 1e9:.2f} GB{what}</text>')
         y += 10
-        for tool, wall in sorted(medians.items(), key=lambda pair: pair[1]):
+        for tool, value in sorted(medians.items(), key=lambda pair: pair[1]):
             kind = "ours" if tool.startswith(OURS) else "other"
-            length = max(1, wall / longest * width)
+            length = max(1, value / longest * width)
             parts.append(f'<text x="{left - 8}" y="{y + 12}" class="tool">{escape(tool)}</text>'
                          f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{bar - 3}" class="{kind}"/>'
-                         f'<text x="{left + length + 6:.1f}" y="{y + 11}" class="value">{wall:.2f} s</text>')
+                         f'<text x="{left + length + 6:.1f}" y="{y + 11}" class="value">{value:.1f} {unit}</text>')
             y += bar
         y += gap
     style = ("text{font:12px sans-serif;fill:#333}.title{font-weight:bold;font-size:13px}.tool{text-anchor:end}"
              ".value{fill:#555}.ours{fill:#2a7f62}.other{fill:#b0b7bf}")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{y}">'
             f'<style>{style}</style><rect width="100%" height="100%" fill="#fff"/>'
-            '<text x="10" y="18">Wall time, median; shorter is better</text>' + "\n".join(parts) + "</svg>\n")
+            '<text x="10" y="18">Wall times, medians; shorter is better</text>' + "\n".join(parts) + "</svg>\n")
 
 
 def main():

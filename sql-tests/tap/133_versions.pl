@@ -12,21 +12,19 @@ my $primary = new_primary(no_extension => 1);
 sub value { return $primary->safe_psql('postgres', $_[0]) }
 value("CREATE EXTENSION pg_standby_clone VERSION '0.1'");
 
+my @us = (user => scalar getpwuid $>);
 for my $version (0, 2, 7)
 {
-	my $wire = Wire->connect($primary, user => scalar getpwuid $>)->call;
 	# What follows the version is another message there.
-	$wire->request($wire->hello(version => $version, more => 'and fields of tomorrow'));
-	like($wire->error, qr/the pg_standby_clone program speaks protocol version $version, this server's extension \S+ speaks version 1\s+Install the same version/,
+	my $wire = Wire->greet($primary, @us, version => $version, more => 'and fields of tomorrow');
+	like($wire->error, qr/^(?:[A-Z]+ \w+ )?the pg_standby_clone program speaks protocol version $version, this server's extension \S+ speaks version 1\nInstall the same version/,
 		"version $version: one clear message");
 }
-my $wire = Wire->connect($primary, user => scalar getpwuid $>)->call;
-$wire->request($wire->hello(more => 'too much'));
+my $wire = Wire->greet($primary, @us, more => 'too much');
 like($wire->error, qr/malformed Hello/, 'a Hello of this version with more in it');
 
 # Objects of 0.1: a clone runs on them, without a history, for a program that asks for no more.
-$wire = Wire->connect($primary, user => scalar getpwuid $>)->call;
-$wire->request($wire->hello);
+$wire = Wire->greet($primary, @us);
 $wire->request(Wire::begin(target => 'old', advance_slot => 0));
 ok(wait_until('it copies', sub { value('SELECT id, target, phase FROM clone_progress') eq '1|old|copying' }),
 	'objects of 0.1: a clone begins');

@@ -113,8 +113,7 @@ exit_is(run_clone($primary, $place, '-N', '--no-slot'), 'completed', 'another bu
 command_ok([ 'pg_verifybackup', $place->data_dir ], 'another build, then the same command: pg_verifybackup is content');
 
 # Between the two: a backend that has one build asks for a worker, which loads the other.
-my $client = Wire->connect($primary, user => scalar getpwuid($<))->call;
-$client->request($client->hello);
+my $client = Wire->greet($primary, user => scalar getpwuid($<));
 ok(defined $client->frame('welcome'), 'a backend of one build waits for Begin');
 replace_library($other);
 my $seen = -s $primary->logfile;

@@ -20,7 +20,8 @@ our @EXPORT = qw(
   new_primary fill_primary new_place start_clone run_clone start_server_in prove_standby
   same_content is_clean_on is_not_startable wait_until wait_for_copying catch_up
   file_path_of in_place exit_is clone_fails scratch content_of phase_of
-  own_config prove_started wait_for_streaming start_agent request state_is adopt status_of wire_of);
+  own_config prove_started wait_for_streaming start_agent request state_is adopt status_of wire_of
+  fill_large freeze within);
 
 # The exit codes of docs/exit-codes.md.
 our %EXIT = (
@@ -221,6 +222,41 @@ sub wait_for_copying
 		die "the clone ended early: " . $run->err if !$run->is_running;
 		return 0;
 	});
+}
+
+# Tables for three streams, each more than sockets and buffers take in: a stream whose helper does not read stalls.
+sub fill_large
+{
+	my ($primary) = @_;
+	return $primary->safe_psql('postgres', <<'SQL');
+CREATE TABLE big1 AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 80000) n;
+CREATE TABLE big2 AS SELECT * FROM big1;
+CREATE TABLE big3 AS SELECT * FROM big1;
+SQL
+}
+
+# Stops a helper with three streams (SIGSTOP) until all of them stall. One that is frozen before it has connected
+# all its streams never stalls them.
+sub freeze
+{
+	my ($donor, $run) = @_;
+	wait_for_copying($donor, $run);
+	wait_until('all streams send', sub {
+		$donor->safe_psql('postgres', 'SELECT count(*) FROM clone_streams WHERE bytes_sent > 0') eq '3' });
+	$run->signal('STOP');
+	return wait_until('all streams wait for the helper', sub {
+		$donor->safe_psql('postgres', "SELECT count(*) FROM clone_streams WHERE waiting_for = 'network'") eq '3' });
+}
+
+# A piece of code takes less than so many seconds.
+sub within
+{
+	my ($limit, $what, $code) = @_;
+	my $before = time();
+	$code->();
+	my $took = time() - $before;
+	note(sprintf '%s took %.2f s', $what, $took);
+	return cmp_ok($took, '<', $limit, "$what: within $limit s");
 }
 
 # Nothing of a clone is left on the primary: no slot (but those named), no backup, no backend.

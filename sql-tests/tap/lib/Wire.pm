@@ -89,7 +89,7 @@ sub error_text
 {
 	my ($body) = @_;
 	my %field = map { substr($_, 0, 1) => substr($_, 1) } grep { length } split /\0/, $body;
-	return join ' ', grep { defined } @field{qw(V C M)}, defined $field{H} ? "\n$field{H}" : ();
+	return join(' ', grep { defined } @field{qw(V C M)}) . (defined $field{H} ? "\n$field{H}" : '');
 }
 
 # The call; afterwards the connection is a clone's.
@@ -184,12 +184,20 @@ sub outcome { my ($state, $error) = @_; return pack('C C', $REQUEST{outcome}, $s
 
 # --- a clone as far as it needs to be --------------------------------------------------
 
+# A connection that has said Hello.
+sub greet
+{
+	my ($class, $node, %with) = @_;
+	my $self = $class->connect($node, %with)->call;
+	$self->request($self->hello(%with));
+	return $self;
+}
+
 # A control connection whose backup has started: ->{token}.
 sub begun
 {
 	my ($class, $node, %with) = @_;
-	my $self = $class->connect($node, %with)->call;
-	$self->request($self->hello);
+	my $self = $class->greet($node, %with);
 	$self->frame('welcome') // die $self->error;
 	$self->request(begin(%with));
 	my $begun = $self->frame('begun') // die $self->error;
@@ -216,9 +224,7 @@ sub wait_for_copying
 sub stream
 {
 	my ($class, $node, $control, %with) = @_;
-	my $self = $class->connect($node, %with)->call;
-	$self->request($self->hello(role => 1, token => $control->{token}, %with));
-	return $self;
+	return $class->greet($node, role => 1, token => $control->{token}, %with);
 }
 
 1;

@@ -36,11 +36,10 @@ void smooth(double& value, double sample) {
   value = value == 0 ? sample : 0.6 * value + 0.4 * sample;
 }
 
-// What a window says, in plain bytes and microseconds.
+// What a window says.
 struct Seen {
-  double rate;        // plain bytes per us
-  double base;        // us a plain byte, without compression
-  double helper_rate; // what the helper takes, where it is the bound; else without limit
+  double base;         // us a plain byte, without compression
+  double helper_rate;  // plain bytes per us that the helper takes, where it is the bound; else without limit
   bool is_helper_bound;
   bool is_link_full;
 };
@@ -62,11 +61,10 @@ Seen look(const Window& window) {
   double plain = static_cast<double>(window.plain_bytes);
   double busy = std::max(wall - static_cast<double>(window.idle_us), 0.0);
   Seen seen;
-  seen.rate = plain / wall;
   seen.base = std::max(busy - static_cast<double>(window.packing_us), 0.0) / plain;
   seen.is_link_full = static_cast<double>(window.link_us) >= kLinkMin * wall;
   seen.is_helper_bound = busy / wall < kBusyMin && !seen.is_link_full;
-  seen.helper_rate = seen.is_helper_bound ? seen.rate : 1e12;
+  seen.helper_rate = seen.is_helper_bound ? plain / wall : 1e12;
   return seen;
 }
 

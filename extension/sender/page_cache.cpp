@@ -111,14 +111,13 @@ void watch_file(PageCache& cache, int descriptor) {
   cache.descriptor = descriptor;
 }
 
-bool begin_range(PageCache& cache, std::uint64_t offset, std::uint32_t length) {
+void begin_range(PageCache& cache, std::uint64_t offset, std::uint32_t length) {
   if (cache.ahead.length > 0 && cache.ahead.offset == offset && cache.ahead.length == length) {
     cache.now = cache.ahead;
     cache.ahead.length = 0;
   } else {
     look_and_fetch(cache, cache.now, offset, length);
   }
-  return cache.now.is_all_there;
 }
 
 void announce_range(PageCache& cache, std::uint64_t offset, std::uint32_t length) {

@@ -28,8 +28,8 @@ struct PageCache {
 void watch_file(PageCache& cache, int descriptor);
 
 // The range is read next: what is missing starts its way from the disk. Call it before
-// reading; true if all of it was there.
-bool begin_range(PageCache& cache, std::uint64_t offset, std::uint32_t length);
+// reading.
+void begin_range(PageCache& cache, std::uint64_t offset, std::uint32_t length);
 // So is this one, after it. Does nothing the second time.
 void announce_range(PageCache& cache, std::uint64_t offset, std::uint32_t length);
 // The range has been read: what was not there goes again.

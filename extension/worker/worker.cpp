@@ -428,8 +428,8 @@ bool is_losing_slot() {
 
 void leave(int, Datum) {
   if (work.session.record == nullptr) return;
-  bool was_ended = protocol::is_ended(session::look(work.session).state);
-  bool is_completed = session::look(work.session).state == State::kCompleted;
+  State state = session::look(work.session).state;
+  bool was_ended = protocol::is_ended(state);
   if (!was_ended && server_is_stopping()) {
     // Not the clone's failure: the donor goes away, and so the helper shall see it.
     drop_made_slot();
@@ -450,7 +450,7 @@ void leave(int, Datum) {
   session::Locked::end();
   session::wake(control);
   // A frozen helper would keep it, and a shutdown of the server waits for WAL senders.
-  if (!is_completed) terminate_wal_sender(work.session);
+  if (state != State::kCompleted) terminate_wal_sender(work.session);
 }
 
 void fail(const ErrorData* error) {

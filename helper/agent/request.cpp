@@ -1,12 +1,10 @@
 // request.cpp: the options of a request, each by the rules of the command line.
 #include "helper/agent/request.h"
 
-#include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "helper/base/failure.h"
-#include "protocol/limits.h"
 
 namespace standby_clone {
 namespace {
@@ -30,16 +28,9 @@ bool truth_of(const std::string& name, const Json& value) {
 }
 
 void set_jobs(const std::string& text, Options& options) {
-  if (text == "auto") {
-    options.jobs = 0;
-    return;
-  }
-  int jobs = 0;
-  auto result = std::from_chars(text.data(), text.data() + text.size(), jobs);
-  if (result.ec != std::errc{} || result.ptr != text.data() + text.size() || jobs < 1 ||
-      jobs > protocol::kStreamsMax)
-    refuse(fmt::format("\"{}\" is not a number of streams", text));
-  options.jobs = static_cast<std::uint16_t>(jobs);
+  auto jobs = parse_jobs(text);
+  if (!jobs) refuse(fmt::format("\"{}\" is not a number of streams", text));
+  options.jobs = *jobs;
 }
 
 void set_rate(const std::string& text, Options& options) {

@@ -75,8 +75,7 @@ void Session::connect() {
   first_wal_connection_ = open_wal();
   if (!options_.stream_wal) first_wal_connection_.reset();
 
-  stream_count_ = std::min(options_.jobs == 0 ? donor_.max_streams : options_.jobs,
-                           donor_.max_streams);
+  stream_count_ = options_.jobs == 0 ? donor_.max_streams : std::min(options_.jobs, donor_.max_streams);
   if (stream_count_ < options_.jobs)
     progress_.note(fmt::format("the donor allows {} streams (pg_standby_clone.max_streams)",
                                stream_count_));

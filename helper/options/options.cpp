@@ -42,16 +42,12 @@ std::string host_name() {
   return name;
 }
 
-// 0: auto.
 std::uint16_t jobs_of(const std::string& text) {
-  if (text == "auto") return 0;
-  std::uint16_t jobs = 0;
-  auto result = std::from_chars(text.data(), text.data() + text.size(), jobs);
-  if (result.ec == std::errc{} && result.ptr == text.data() + text.size() && jobs >= 1 &&
-      jobs <= protocol::kStreamsMax)
-    return jobs;
-  fail(Kind::kUsage, fmt::format("{} streams are not possible", text),
-       fmt::format("Use --jobs=auto, or from 1 to {}.", protocol::kStreamsMax));
+  auto jobs = parse_jobs(text);
+  if (!jobs)
+    fail(Kind::kUsage, fmt::format("{} streams are not possible", text),
+         fmt::format("Use --jobs=auto, or from 1 to {}.", protocol::kStreamsMax));
+  return *jobs;
 }
 
 ManifestChecksums manifest_checksums_of(const std::string& text) {
@@ -323,6 +319,16 @@ std::string slot_name_of(const std::string& name) {
     letter = is_allowed ? lower : '_';
   }
   return slot;
+}
+
+std::optional<std::uint16_t> parse_jobs(const std::string& text) {
+  if (text == "auto") return 0;
+  std::uint16_t jobs = 0;
+  auto result = std::from_chars(text.data(), text.data() + text.size(), jobs);
+  if (result.ec != std::errc{} || result.ptr != text.data() + text.size() || jobs < 1 ||
+      jobs > protocol::kStreamsMax)
+    return std::nullopt;
+  return jobs;
 }
 
 std::optional<std::uint64_t> parse_rate(const std::string& text) {

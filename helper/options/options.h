@@ -87,6 +87,9 @@ void set_compression(const std::string& text, Options& options);
 // "NAME becomes a slot name": lower case, every other character '_', at most 63 bytes.
 std::string slot_name_of(const std::string& name);
 
+// A number of streams, 0 for "auto". Empty if it is none or more than protocol::kStreamsMax.
+std::optional<std::uint16_t> parse_jobs(const std::string& text);
+
 // pg_basebackup's rate: a number of kB, or with suffix k or M; in bytes per second. Empty if it
 // is none or outside 32 kB .. 1 GB.
 std::optional<std::uint64_t> parse_rate(const std::string& text);

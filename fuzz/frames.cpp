@@ -40,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try_as<protocol::PageDigest>(bytes);
   try_as<protocol::Status>(bytes);
   try_as<protocol::Label>(bytes);
+  try_as<protocol::Alive>(bytes);
   try_list(bytes);
   return 0;
 }

@@ -212,6 +212,7 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<Status>(frames, "Status");
   add_message<Label>(frames, "Label");
   add_message<ProbeResult>(frames, "ProbeResult");
+  add_message<Alive>(frames, "Alive");
   std::string text = document();
   EXPECT_EQ(messages_in(section(text, "Requests")), requests);
   EXPECT_EQ(messages_in(section(text, "Frames")), frames);
@@ -238,7 +239,9 @@ TEST(Document, states_the_limits_of_the_code) {
       {"kOutstandingRequestMax", kOutstandingRequestMax},
       {"kStreamsMax", kStreamsMax},
       {"kHeartbeatIntervalMs", kHeartbeatIntervalMs},
-      {"kSilenceMs", kSilenceMs}};
+      {"kSilenceMs", kSilenceMs},
+      {"kAliveIntervalMs", kAliveIntervalMs},
+      {"kReceiveTimeoutMinMs", kReceiveTimeoutMinMs}};
   EXPECT_EQ(stated, real);
 }
 

@@ -21,6 +21,7 @@ enum class FrameKind : std::uint8_t {
   kStatus,
   kLabel,
   kProbeResult,
+  kAlive,
 };
 
 // Answers Hello.
@@ -166,6 +167,13 @@ struct PageDigest {
   std::uint32_t length = 0;  // bytes read
   Bytes hashes;
   static void fields(auto& field, auto& m) { field(m.tag, m.status, m.length, m.hashes); }
+};
+
+// Answers nothing: a stream that owes an answer and waits on purpose (a pause, a rate, the rests of a
+// gentle clone) or works for long without a result says so, every kAliveIntervalMs.
+struct Alive {
+  static constexpr auto kKind = FrameKind::kAlive;
+  static void fields(auto&, auto&) {}
 };
 
 // Answers Heartbeat, and comes unasked on the control connection whenever one of

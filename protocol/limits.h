@@ -59,4 +59,11 @@ inline constexpr int kHeartbeatIntervalMs = 5000;
 // hours yet.
 inline constexpr int kSilenceMs = 3 * kHeartbeatIntervalMs;
 
+// A donor's stream that owes an answer and waits on purpose says at least this often that it
+// lives, give or take the second that its waits last.
+inline constexpr int kAliveIntervalMs = 1000;
+
+// A helper that is less patient would give up streams that only wait.
+inline constexpr int kReceiveTimeoutMinMs = 5 * kAliveIntervalMs;
+
 }  // namespace protocol

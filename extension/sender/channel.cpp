@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kHeaderSize = 5;
 constexpr std::size_t kBufferSize = 2 * (protocol::kRequestMax + kHeaderSize);
 
+std::uint64_t sent_ms = 0;
+
 bool socket_is_writable() {
   pollfd descriptor{MyProcPort->sock, POLLOUT, 0};
   return poll(&descriptor, 1, 0) == 1 && (descriptor.revents & POLLOUT) != 0;
@@ -127,7 +129,10 @@ bool take_request(Channel& channel, protocol::Bytes& request) {
   return false;
 }
 
+std::uint64_t silent_ms() { return session::monotonic_ms() - sent_ms; }
+
 void send_frame(const void* frame, std::size_t size) {
+  sent_ms = session::monotonic_ms();
   pq_putmessage_noblock('d', static_cast<const char*>(frame), size);
   if (pq_flush_if_writable() != 0) leave_quietly();
 }

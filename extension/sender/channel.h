@@ -35,6 +35,9 @@ bool peek_request(Channel& channel, protocol::Bytes& request);
 // Queues one frame and sends what the socket takes.
 void send_frame(const void* frame, std::size_t size);
 
+// Milliseconds since send_frame() was called last.
+std::uint64_t silent_ms();
+
 template <class Message>
 void send_message(const Message& message);
 

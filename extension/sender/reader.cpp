@@ -42,6 +42,13 @@ void show_waiting(Reader& reader, WaitingFor waiting) {
   pg_atomic_write_u32(&reader.slot->waiting_for, static_cast<std::uint32_t>(waiting));
 }
 
+// The helper gives up a stream that owes it an answer and is silent. What fills the socket is not
+// silence, and nothing is owed by a stream that waits to be asked.
+void show_life(WaitingFor why) {
+  if (why == WaitingFor::kHelper || pq_is_send_pending()) return;
+  if (silent_ms() >= protocol::kAliveIntervalMs) send_message(protocol::Alive{});
+}
+
 void show_file(Reader& reader, const char* path) {
   std::size_t length = std::strlen(path);
   const char* end = length < sizeof(reader.slot->file)
@@ -348,6 +355,7 @@ void open_reader(Reader& reader, Channel& channel, session::Handle& session,
 }
 
 void wait_for(Reader& reader, WaitingFor why, long timeout_ms) {
+  show_life(why);
   show_waiting(reader, why);
   std::uint64_t began = session::monotonic_us();
   wait_channel(*reader.channel, timeout_ms);

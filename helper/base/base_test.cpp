@@ -5,11 +5,29 @@
 #include <thread>
 
 #include "helper/base/lsn.h"
+#include "helper/base/silence.h"
 #include "helper/base/size.h"
 #include "helper/base/stop.h"
 
 namespace standby_clone {
 namespace {
+
+TEST(Silence, counts_waits_and_no_more_of_each_than_was_meant) {
+  using std::chrono::milliseconds;
+  Silence silence(milliseconds(3000));
+  silence.waited(std::chrono::hours(1), milliseconds(1000));  // stopped meanwhile
+  silence.waited(milliseconds(1000), milliseconds(1000));
+  EXPECT_FALSE(silence.is_too_long());
+  silence.end();
+  silence.waited(milliseconds(1000), milliseconds(1000));
+  silence.waited(milliseconds(1000), milliseconds(1000));
+  EXPECT_FALSE(silence.is_too_long());
+  silence.waited(milliseconds(1000), milliseconds(1000));
+  EXPECT_TRUE(silence.is_too_long());
+  Silence unlimited(milliseconds(0));
+  unlimited.waited(std::chrono::hours(100), std::chrono::hours(100));
+  EXPECT_FALSE(unlimited.is_too_long());
+}
 
 TEST(Lsn, text_and_back) {
   EXPECT_EQ(to_string(0x0A000028), "0/A000028");

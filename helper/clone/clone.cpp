@@ -323,7 +323,8 @@ void Clone::start_wal() {
                    [this](const Failure& failure) { session_.lost("WAL", failure); },
                    [this] { session_.restored("WAL"); },
                    [this](auto heard) { return session_.fell_silent_after(heard); },
-                   session_.patience()};
+                   session_.patience(), options_.receive_timeout,
+                   [this] { return session_.donor_answers(); }};
   wal_ = std::make_unique<WalReceiver>(
       source,
       WalStart{is_rejoined_ ? durable_wal() : status.start_lsn, status.start_timeline,

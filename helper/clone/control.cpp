@@ -48,9 +48,14 @@ DonorFacts enter(Connection& connection, const std::string& procedure,
   hello.helper_version = protocol::kVersion;
   connection.send_request(hello);
   std::optional<Message> message;
+  auto deadline = std::chrono::steady_clock::now() + kAnswerLimit;
   try {
     while (!(message = connection.receive())) {
       if (stop.requested()) fail(Kind::kCancelled, "stopped");
+      if (std::chrono::steady_clock::now() > deadline)
+        fail(Kind::kLostDonor,
+             fmt::format("the donor did not answer within {} s", kAnswerLimit.count()),
+             "Check the network between the hosts.");
       if (connection.copy_ended()) distrust("it ended the copy at once");
       connection.wait(1000);
     }

@@ -88,6 +88,8 @@ class Control {
   // silent although the donor owes an answer to each heartbeat.
   void turn(int timeout_ms);
   bool is_silent() const;
+  // When something came last, or attach() was called.
+  std::chrono::steady_clock::time_point heard() const { return heard_; }
 
   void beat(const protocol::Heartbeat& heartbeat);
   void request_list();

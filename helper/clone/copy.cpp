@@ -44,7 +44,8 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
                  fmt::format("checksum verification failed in file \"{}\", block {}{}", path, block,
                              count > 1 ? fmt::format(" and {} more", count - 1) : ""));
            },
-           &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); }},
+           &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); },
+           options.receive_timeout, [this] { return session_.donor_answers(); }},
       growth_(session.stream_count()),
       grows_(options.jobs == 0),
       started_(Clock::now()) {

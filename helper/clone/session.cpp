@@ -181,7 +181,10 @@ void Session::take_turn() {
   if (control_.is_attached()) {
     try {
       control_.turn(kTurnMs);
-      if (control_.has_answered()) backoff_->worked();
+      if (control_.has_answered()) {
+        backoff_->worked();
+        control_heard_ = control_.heard();
+      }
       return;
     } catch (const Failure& failure) {
       if (!has_begun_ || remedy_of(failure.kind) != Remedy::kReconnect) throw;

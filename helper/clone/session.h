@@ -76,6 +76,12 @@ class Session {
     return found_silent_.load() > heard;
   }
 
+  // The donor is well: it answers each heartbeat on the control connection. Any thread.
+  bool donor_answers() const {
+    return std::chrono::steady_clock::now() - control_heard_.load() <
+           std::chrono::milliseconds(protocol::kHeartbeatIntervalMs);
+  }
+
   bool is_connected() const { return control_.is_attached(); }
   bool has_begun() const { return has_begun_; }
   Predecessor as_predecessor() const { return {donor_, address().password}; }
@@ -132,7 +138,7 @@ class Session {
   bool has_begun_ = false;
   std::chrono::milliseconds patience_{0};
   std::optional<Backoff> backoff_;  // of the control connection
-  std::atomic<std::chrono::steady_clock::time_point> found_silent_{};
+  std::atomic<std::chrono::steady_clock::time_point> found_silent_{}, control_heard_{};
   std::atomic<std::int32_t> wal_sender_pid_{0};
   std::future<Reached> reaching_;  // last: its thread uses the others
 };

@@ -93,8 +93,6 @@ Said said_in(const std::string& conninfo) {
 // Nobody sets this clock: a jump of the day's time is no silence of the donor's.
 using Clock = std::chrono::steady_clock;
 
-// What no server takes this long for: the connection is one in name only.
-constexpr auto kAnswerLimit = std::chrono::seconds(30);
 // For another connection, where the user gave no connect_timeout.
 constexpr long kReconnectSeconds = 10;
 

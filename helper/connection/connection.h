@@ -2,6 +2,7 @@
 // connection belongs to one thread at a time.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -56,6 +57,9 @@ class Message {
 using Rows = std::vector<std::vector<std::optional<std::string>>>;
 
 enum class Purpose { kDatabase, kReplication };
+
+// What no server takes this long for: the connection is one in name only.
+inline constexpr std::chrono::seconds kAnswerLimit{30};
 
 class Connection {
  public:

@@ -31,6 +31,7 @@ constexpr char kOutputGroup[] = "Output";
 struct Raw {
   std::string checkpoint = "fast", rate, compress = "auto", jobs = "auto", wal_method = "stream";
   std::string format = "plain", manifest_checksums = "CRC32C", slot, target, reconnect_timeout;
+  std::string receive_timeout;
   std::vector<std::string> mappings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
   bool recovery_conf = false;
@@ -149,6 +150,13 @@ void check_and_fill(const Raw& raw, Options& options) {
     if (!options.reconnect_timeout)
       fail(Kind::kUsage, fmt::format("\"{}\" is not a time", raw.reconnect_timeout),
            "Give --reconnect-timeout in seconds, up to a week, or a number with suffix ms, s, min, h or d.");
+  }
+  if (!raw.receive_timeout.empty()) {
+    auto time = parse_time(raw.receive_timeout);
+    if (!time || (time->count() > 0 && time->count() < protocol::kReceiveTimeoutMinMs))
+      fail(Kind::kUsage, fmt::format("\"{}\" is not a time that a connection may be silent for", raw.receive_timeout),
+           "Give --receive-timeout in seconds, from 5 to a week, or a number with suffix ms, s, min, h or d; 0 for no limit.");
+    options.receive_timeout = *time;
   }
   set_compression(raw.compress, options);
   options.stream_wal = raw.wal_method == "stream";
@@ -409,6 +417,9 @@ Parsed parse_options(int argc, const char* const* argv) {
 
   app.add_option("--reconnect-timeout", raw.reconnect_timeout,
                  "how long to try to reach a lost donor again (as the donor waits)")
+      ->type_name("TIME")->group(kConnectionGroup);
+  app.add_option("--receive-timeout", raw.receive_timeout,
+                 "replace a connection that is silent for so long while others are not (60)")
       ->type_name("TIME")->group(kConnectionGroup);
 
   app.add_option("--name", options.name, "name of the standby, and of its slot (host's name)")

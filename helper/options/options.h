@@ -54,6 +54,8 @@ struct Options {
   bool delta = false;  // bring a cluster that is there up to date
   // How long a lost donor is tried to be reached again; nothing: as long as its lease.
   std::optional<std::chrono::milliseconds> reconnect_timeout;
+  // How long one connection may owe an answer in silence while the donor answers on others; 0: no limit.
+  std::chrono::milliseconds receive_timeout{60'000};
 
   // After it.
   bool start = false;

@@ -86,6 +86,18 @@ TEST(Options, rates_as_pg_basebackup_reads_them) {
     EXPECT_EQ(parse_rate(text), std::nullopt) << text;
 }
 
+TEST(Options, patience_with_a_silent_connection) {
+  using std::chrono::milliseconds;
+  auto given = [](const char* time) {
+    const char* argv[] = {"pg_standby_clone", "-D", "/d", "--receive-timeout", time};
+    return parse_options(5, argv);
+  };
+  EXPECT_EQ(given("90").options->receive_timeout, milliseconds(90000));
+  EXPECT_EQ(given("5000ms").options->receive_timeout, milliseconds(5000));
+  EXPECT_EQ(given("0").options->receive_timeout, milliseconds(0));
+  for (auto time : {"4", "1ms", "soon", "-1"}) EXPECT_EQ(given(time).exit_code, 2) << time;
+}
+
 TEST(Options, mappings_with_escaped_equal_signs) {
   EXPECT_EQ(parse_mapping("/a=/b"), (std::pair<std::string, std::string>{"/a", "/b"}));
   EXPECT_EQ(parse_mapping("/a\\=1=/b"), (std::pair<std::string, std::string>{"/a=1", "/b"}));

@@ -53,7 +53,8 @@ Stream::Stream(std::unique_ptr<Connection> connection, CopyJob& job)
       job_(job),
       chunk_bytes_(protocol::kChunkSize),
       expanded_(protocol::kFramePlainMax),
-      zstd_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
+      zstd_(ZSTD_createDCtx(), ZSTD_freeDCtx),
+      silence_(job.receive_timeout) {
   if (!zstd_) throw std::bad_alloc();
   if (job_.compares) local_bytes_.emplace(protocol::kChunkSize);
 }
@@ -79,17 +80,28 @@ void Stream::run() {
       continue;
     }
     charge(job_.counters.computing_us);
-    wait();
+    wait(pending_.empty() ? "" : path_of(pending_.front().file));
     charge(job_.counters.waiting_us);
   }
 }
 
-void Stream::wait() {
-  if (connection_->wait(1000) || !job_.donor_fell_silent_after ||
-      !job_.donor_fell_silent_after(heard_))
-    return;
-  if (std::chrono::steady_clock::now() - heard_ >
-      std::chrono::milliseconds(protocol::kSilenceMs))
+void Stream::wait(std::string_view owed) {
+  constexpr std::chrono::milliseconds kTurn{1000};
+  auto began = std::chrono::steady_clock::now();
+  bool came = connection_->wait(static_cast<int>(kTurn.count()));
+  auto now = std::chrono::steady_clock::now();
+  // A byte will do: on a slow link a whole message may take longer.
+  if (came || owed.empty()) silence_.end();
+  if (came) return;
+  // All are silent where the donor is: then the control connection finds that out.
+  if (!owed.empty() && job_.donor_answers && job_.donor_answers()) silence_.waited(now - began, kTurn);
+  if (silence_.is_too_long())
+    fail(Kind::kLostDonor,
+         fmt::format("nothing came of file \"{}\" for {} s, though the donor answers elsewhere", owed,
+                     job_.receive_timeout.count() / 1000),
+         "Look at what that process of the donor waits for, and at the network between the hosts.");
+  bool others_fell_silent = job_.donor_fell_silent_after && job_.donor_fell_silent_after(heard_);
+  if (others_fell_silent && now - heard_ > std::chrono::milliseconds(protocol::kSilenceMs))
     fail(Kind::kLostDonor,
          fmt::format("nothing was heard from the donor for {} s", protocol::kSilenceMs / 1000),
          "Check the network between the hosts.");
@@ -246,6 +258,9 @@ void Stream::handle(const Message& message) {
     case protocol::FrameKind::kDigest: return take_digest(decode_or_distrust<Digest>(message));
     case protocol::FrameKind::kPageDigest:
       return take_page_digest(decode_or_distrust<PageDigest>(message));
+    case protocol::FrameKind::kAlive:
+      decode_or_distrust<protocol::Alive>(message);
+      return;
     default: distrust("a frame of unknown kind");
   }
 }
@@ -445,10 +460,11 @@ std::string Stream::read_small_file(const std::string& path, std::uint32_t size)
     auto message = connection_->receive();
     if (!message) {
       if (connection_->copy_ended()) distrust("it ended a stream before all was sent");
-      wait();
+      wait(path);
       continue;
     }
     auto kind = protocol::kind_of<protocol::FrameKind>(message->bytes());
+    if (kind == protocol::FrameKind::kAlive) continue;
     if (kind == protocol::FrameKind::kRangeEnd) {
       auto end = decode_or_distrust<RangeEnd>(*message);
       if (end.tag != next_tag_ || end.length != content.size()) distrust("an end out of order");

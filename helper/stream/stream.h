@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "helper/base/silence.h"
 #include "helper/connection/connection.h"
 #include "helper/disk/aligned_buffer.h"
 #include "helper/stream/active_files.h"
@@ -36,6 +37,10 @@ struct CopyJob {
   // Was the donor found silent after this time, by others? A stream that has heard nothing since
   // gives its connection up. Any thread; may be empty.
   std::function<bool(std::chrono::steady_clock::time_point heard)> donor_fell_silent_after = {};
+  // A stream gives its connection up that owes it an answer and has been silent for so long while
+  // the donor answers elsewhere; 0: never. Any thread; may be empty.
+  std::chrono::milliseconds receive_timeout{0};
+  std::function<bool()> donor_answers = {};
   // Files that are here are compared, with this seed, and not just read.
   bool compares = false;
   std::uint64_t hash_seed = 0;
@@ -89,7 +94,8 @@ class Stream {
     bool has_content = false;
   };
 
-  void wait();
+  // For what comes next. `owed`: the file that the donor owes bytes of, empty if it owes none.
+  void wait(std::string_view owed);
   void give_back(std::uint32_t file, const Patch& patch);
   bool ask_for_more();
   bool take_piece();
@@ -129,6 +135,7 @@ class Stream {
   std::uint32_t requests_outstanding_ = 0;
   bool has_taken_a_chunk_ = false;
   std::chrono::steady_clock::time_point heard_ = std::chrono::steady_clock::now();
+  Silence silence_;
 };
 
 }  // namespace standby_clone

@@ -212,6 +212,8 @@ class StreamTest : public testing::Test {
                 [this](const std::string& path, std::uint32_t count, std::uint32_t block) {
                   bad_pages_.push_back(path + " " + std::to_string(count) + " " + std::to_string(block));
                 }});
+    job_->receive_timeout = std::chrono::milliseconds(500);
+    job_->donor_answers = [this] { return donor_answers_; };
     return std::make_unique<Stream>(std::move(connection), *job_);
   }
   void run(const Script& script) {
@@ -239,6 +241,7 @@ class StreamTest : public testing::Test {
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<ActiveFiles> files_;
   std::unique_ptr<CopyJob> job_;
+  bool donor_answers_ = false;  // elsewhere
   std::vector<std::string> bad_pages_;
 };
 
@@ -309,6 +312,44 @@ TEST_F(StreamTest, believes_that_a_file_is_shorter_or_gone) {
   EXPECT_EQ(content_of(in_target("shorter")), "short");
   EXPECT_FALSE(std::filesystem::exists(in_target("gone")));
   EXPECT_TRUE(list_.files[1].is_gone);
+}
+
+TEST_F(StreamTest, gives_up_a_silent_connection_of_a_donor_that_answers_elsewhere) {
+  donor_answers_ = true;
+  list({{"base/5/1", 10}});
+  Failure failure = failure_of([&](DonorSide& side) {
+    ASSERT_TRUE(side.next());
+    EXPECT_FALSE(side.next(30000));  // until the helper leaves
+  });
+  EXPECT_EQ(failure.kind, Kind::kLostDonor);
+  EXPECT_NE(failure.message.find("nothing came of file \"base/5/1\""), std::string::npos)
+      << failure.message;
+}
+
+TEST_F(StreamTest, waits_for_a_donor_that_is_silent_as_a_whole) {
+  list({{"file", 10}});
+  run([&](DonorSide& side) {
+    auto asked = side.next();
+    ASSERT_TRUE(asked);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    side.answer(*asked, "0123456789");
+  });
+  EXPECT_EQ(content_of(in_target("file")), "0123456789");
+}
+
+TEST_F(StreamTest, hears_between_other_frames_that_a_stream_lives) {
+  list({{"file", 10}});
+  run([&](DonorSide& side) {
+    auto asked = side.next();
+    ASSERT_TRUE(asked);
+    side.send(protocol::Alive{});
+    side.send(side.data_of(*asked, "01234"));
+    side.send(protocol::Alive{});
+    side.send(side.data_of(*asked, "56789", 5));
+    side.send(protocol::Alive{});
+    side.send(side.end_of(*asked, 10));
+  });
+  EXPECT_EQ(content_of(in_target("file")), "0123456789");
 }
 
 TEST_F(StreamTest, reports_pages_with_wrong_checksums) {

@@ -11,13 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helper/base/silence.h"
+
 namespace standby_clone {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Unasked, so that wal_sender_timeout never strikes while WAL is silent.
-constexpr auto kAnswerInterval = std::chrono::seconds(10);
+// Unasked, so that wal_sender_timeout never strikes while WAL is silent. Each asks the server for an answer.
+constexpr std::chrono::milliseconds kAnswerInterval{10000};
+constexpr std::chrono::milliseconds kTurn{500};
 
 // Streaming messages are in network byte order: documentation, "Streaming Replication
 // Protocol".
@@ -133,17 +136,31 @@ void WalReceiver::stream() {
       fmt::format("START_REPLICATION PHYSICAL {} TIMELINE {}", to_string(at_), timeline_),
       Kind::kDonorFailed);
   auto answered = heard_ = Clock::now();
+  auto limit = source_.receive_timeout;
+  auto interval = limit.count() > 0 ? std::min(kAnswerInterval, limit / 3) : kAnswerInterval;
+  Silence silence(limit);
   while (!stop_.requested() && !has_all() && !connection_->copy_ended()) {
     while (auto message = connection_->receive()) {
       handle(*message);
       heard_ = Clock::now();
     }
     if (connection_->copy_ended() || has_all()) break;
-    if (Clock::now() - answered > kAnswerInterval) {
+    if (Clock::now() - answered > interval) {
       answer();
       answered = Clock::now();
     }
-    bool came = connection_->wait(500);
+    auto began = Clock::now();
+    bool came = connection_->wait(static_cast<int>(kTurn.count()));
+    if (came)
+      silence.end();
+    else if (source_.donor_answers())
+      silence.waited(Clock::now() - began, kTurn);
+    if (silence.is_too_long())
+      fail(Kind::kLostDonor,
+           fmt::format("nothing came from the donor's WAL sender for {} s, not even what it was asked "
+                       "for, though the donor answers elsewhere",
+                       limit.count() / 1000),
+           "Look at what that process of the donor waits for, and at the network between the hosts.");
     if (!came && source_.donor_fell_silent_after(heard_) &&
         Clock::now() - heard_ > std::chrono::milliseconds(protocol::kSilenceMs))
       fail(Kind::kLostDonor, "nothing was heard from the donor's WAL sender any more",
@@ -229,7 +246,7 @@ void WalReceiver::close_segment() {
   durable_ = at_;
 }
 
-// "Written, flushed and applied: nothing", and that for ever.
+// "Written, flushed and applied: nothing", and that for ever; and asks for a keepalive.
 void WalReceiver::answer() {
   std::array<std::byte, 1 + 8 * 4 + 1> reply{};
   reply[0] = std::byte{'r'};
@@ -239,6 +256,7 @@ void WalReceiver::answer() {
              std::int64_t{946684800} * 1000000;  // since 2000-01-01
   for (std::size_t index = 0; index < 8; ++index)
     reply[25 + index] = static_cast<std::byte>(static_cast<std::uint64_t>(now) >> (56 - 8 * index));
+  reply.back() = std::byte{1};
   connection_->send(reply);
 }
 

@@ -36,6 +36,10 @@ struct WalSource {
   // Was the donor found silent after this time, by others?
   std::function<bool(std::chrono::steady_clock::time_point heard)> donor_fell_silent_after;
   std::chrono::milliseconds patience{0};
+  // A connection that is asked for an answer and silent for so long, while the donor answers
+  // elsewhere, is given up; 0: never.
+  std::chrono::milliseconds receive_timeout{0};
+  std::function<bool()> donor_answers;
 };
 
 class WalReceiver {

@@ -64,5 +64,28 @@ TEST(StopSource, wakes_a_waiting_thread_at_once) {
   EXPECT_TRUE(stop.requested());
 }
 
+TEST(Bell, wakes_a_waiting_thread_once) {
+  StopSource stop;
+  Bell bell;
+  std::thread ringer([&] { bell.ring(); });
+  auto begun = std::chrono::steady_clock::now();
+  wait_for(-1, 0, 60000, stop, &bell);
+  ringer.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
+  // It is silent now: this wait takes its time.
+  begun = std::chrono::steady_clock::now();
+  wait_for(-1, 0, 50, stop, &bell);
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(45));
+}
+
+TEST(Bell, rung_before_the_wait_is_heard_in_it) {
+  StopSource stop;
+  Bell bell;
+  bell.ring();
+  auto begun = std::chrono::steady_clock::now();
+  wait_for(-1, 0, 60000, stop, &bell);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
+}
+
 }  // namespace
 }  // namespace standby_clone

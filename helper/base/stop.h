@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "helper/base/unique_fd.h"
+#include "helper/base/bell.h"
 
 namespace standby_clone {
 
@@ -21,18 +21,18 @@ class StopSource {
   }
 
   // Becomes readable with the request and stays so: for poll().
-  int fd() const noexcept { return event_.get(); }
+  int fd() const noexcept { return event_.fd(); }
   const StopSource* parent() const noexcept { return parent_; }
 
  private:
   const StopSource* parent_ = nullptr;
   std::atomic<bool> requested_{false};
-  UniqueFd event_;
+  Bell event_;  // never silenced
 };
 
-// Waits until `fd` is ready for `events` (poll's), the stop is requested, or the time is
-// over. Returns the events that occurred on `fd`, 0 for none. A negative fd waits for
-// the rest only.
-short wait_for(int fd, short events, int timeout_ms, const StopSource& stop);
+// Waits until `fd` is ready for `events` (poll's), the stop is requested, the bell has been rung,
+// or the time is over. Returns the events that occurred on `fd`, 0 for none. A negative fd waits
+// for the rest only.
+short wait_for(int fd, short events, int timeout_ms, const StopSource& stop, Bell* bell = nullptr);
 
 }  // namespace standby_clone

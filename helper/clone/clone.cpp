@@ -117,6 +117,7 @@ class Clone {
   bool is_rejoined_ = false;  // goes on in the session of an earlier run
   bool is_committed_ = false;
   bool is_paused_ = false;
+  std::atomic<bool> disk_work_ended_{true};
   std::future<void> disk_work_;  // last: its thread uses the others
 };
 
@@ -323,6 +324,7 @@ void Clone::start_wal() {
                    [this](const Failure& failure) { session_.lost("WAL", failure); },
                    [this] { session_.restored("WAL"); },
                    [this](auto heard) { return session_.fell_silent_after(heard); },
+                   [this] { session_.ring(); },
                    session_.patience(), options_.receive_timeout,
                    [this] { return session_.donor_answers(); }};
   wal_ = std::make_unique<WalReceiver>(
@@ -466,8 +468,18 @@ void Clone::wait_until(const std::function<bool()>& is_true) {
 // Work that a slow disk may hold up for long: the donor is heard meanwhile. It owns what it needs, for
 // it may outlive the wait.
 void Clone::on_disk(std::function<void()> work) {
-  disk_work_ = std::async(std::launch::async, std::move(work));
-  wait_until([this] { return is_ready(disk_work_); });
+  disk_work_ended_ = false;
+  disk_work_ = std::async(std::launch::async, [this, work = std::move(work)] {
+    struct Teller {
+      Clone& clone;
+      ~Teller() {
+        clone.disk_work_ended_ = true;
+        clone.session_.ring();
+      }
+    } teller{*this};
+    work();
+  });
+  wait_until([this] { return disk_work_ended_.load(); });
   disk_work_.get();
 }
 

@@ -154,11 +154,11 @@ SessionFacts Control::begin(const protocol::Begin& request) {
   return *session_;
 }
 
-void Control::turn(int timeout_ms) {
+void Control::turn(int timeout_ms, Bell* bell) {
   bool came = false;
   while (take_one()) came = true;
   if (broken_) throw Failure(*broken_);
-  if (came || connection_->wait(timeout_ms)) return;
+  if (came || connection_->wait(timeout_ms, bell)) return;
   // Judged only when nothing waits to be read: this process may have been stopped for a while.
   if (is_silent())
     fail(Kind::kLostDonor,

@@ -86,7 +86,7 @@ class Control {
 
   // Takes what has come, or waits a moment for something. Fails when the connection is lost, or
   // silent although the donor owes an answer to each heartbeat.
-  void turn(int timeout_ms);
+  void turn(int timeout_ms, Bell* bell = nullptr);
   bool is_silent() const;
   // When something came last, or attach() was called.
   std::chrono::steady_clock::time_point heard() const { return heard_; }

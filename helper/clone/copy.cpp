@@ -46,7 +46,7 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
            },
            &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); },
            options.receive_timeout, [this] { return session_.donor_answers(); }},
-      growth_(session.stream_count()),
+      growth_(session.stream_count(), session.control().status().spare_streams),
       grows_(options.jobs == 0),
       started_(Clock::now()) {
   if (!target.is_used()) return;
@@ -141,6 +141,7 @@ void Copy::run_stream(std::uint16_t number) {
     failure_.keep_current();
   }
   --running_;
+  session_.ring();
 }
 
 // Does the task on stream `number`; after a lost connection on another one, which goes on where

@@ -180,7 +180,7 @@ void Session::take_turn() {
   constexpr int kTurnMs = 100;
   if (control_.is_attached()) {
     try {
-      control_.turn(kTurnMs);
+      control_.turn(kTurnMs, &bell_);
       if (control_.has_answered()) {
         backoff_->worked();
         control_heard_ = control_.heard();

@@ -56,6 +56,9 @@ class Session {
   // has ended the clone, cannot be reached again in time, or on a stop.
   void wait_until(const std::function<bool()>& is_true, const std::function<void()>& on_turn);
 
+  // Whatever wait_until() waits for may be true now. Any thread.
+  void ring() noexcept { bell_.ring(); }
+
   // Tells the donor that the standby is there. False if it could not be told.
   bool report_completed(const std::function<void()>& on_turn);
 
@@ -124,6 +127,7 @@ class Session {
   const StopSource& stop_;
   const std::optional<Predecessor> predecessor_;
   Control control_{stop_};
+  Bell bell_;
   std::unique_ptr<Connection> first_wal_connection_;  // until open_wal() takes it
   mutable std::mutex address_mutex_;
   Address address_;

@@ -418,13 +418,28 @@ void Connection::start_copy_both(const std::string& statement, Kind kind) {
   copy_ended_ = false;
 }
 
+void Connection::pass_by_libpq() {
+  if (PQsslInUse(connection_) || PQgssEncInUse(connection_)) return;
+  socket_.emplace(PQsocket(connection_));
+  libpq_reads_ = false;
+}
+
+void Connection::consume_input() {
+  if (PQconsumeInput(connection_) == 0) fail_lost("receive from the donor");
+}
+
 void Connection::flush() {
+  if (socket_) {
+    output_pending_ = !socket_->flush();
+    return;
+  }
   int pending = PQflush(connection_);
   if (pending < 0) fail_lost("send to the donor");
   output_pending_ = pending > 0;
 }
 
 void Connection::queue(protocol::Bytes message) {
+  if (socket_) return socket_->queue(message);
   if (PQputCopyData(connection_, reinterpret_cast<const char*>(message.data()),
                     static_cast<int>(message.size())) != 1)
     fail_lost("send to the donor");
@@ -437,6 +452,15 @@ void Connection::send(protocol::Bytes message) {
 
 std::optional<Message> Connection::receive() {
   if (copy_ended_) return std::nullopt;
+  if (!libpq_reads_) {
+    protocol::Bytes content;
+    auto got = socket_->receive(content);
+    if (got == CopySocket::Got::kMessage) return Message(content);
+    if (got == CopySocket::Got::kNothing) return std::nullopt;
+    // An error, a notice, an end: libpq reads them, and may read what stands behind.
+    libpq_reads_ = true;
+    consume_input();
+  }
   char* data = nullptr;
   int size = PQgetCopyData(connection_, &data, 1);
   if (size > 0) return Message(data, static_cast<std::size_t>(size));
@@ -448,12 +472,12 @@ std::optional<Message> Connection::receive() {
   return std::nullopt;
 }
 
-bool Connection::wait(int timeout_ms) {
+bool Connection::wait(int timeout_ms, Bell* bell) {
   short events = output_pending_ ? POLLIN | POLLOUT : POLLIN;
-  short ready = wait_for(PQsocket(connection_), events, timeout_ms, stop_);
+  short ready = wait_for(PQsocket(connection_), events, timeout_ms, stop_, bell);
   if (ready & POLLOUT) flush();
   if ((ready & (POLLIN | POLLHUP | POLLERR)) == 0) return false;
-  if (PQconsumeInput(connection_) == 0) fail_lost("receive from the donor");
+  if (libpq_reads_) consume_input();
   return true;
 }
 
@@ -462,7 +486,10 @@ void Connection::drop_notifications() {
 }
 
 void Connection::end_copy() {
-  if (PQputCopyEnd(connection_, nullptr) < 0) fail_lost("end the copy");
+  if (socket_)
+    socket_->queue_end();
+  else if (PQputCopyEnd(connection_, nullptr) < 0)
+    fail_lost("end the copy");
   flush();
 }
 

@@ -12,6 +12,7 @@
 
 #include "helper/base/failure.h"
 #include "helper/base/stop.h"
+#include "helper/connection/copy_socket.h"
 #include "protocol/frame.h"
 
 struct pg_conn;
@@ -35,22 +36,21 @@ struct Address {
   std::string password;  // as it was given at the prompt; empty: none was
 };
 
-// One CopyData message, as libpq hands it over.
+// The content of one CopyData message; good until the next one is asked for.
 class Message {
  public:
-  Message() = default;
-  Message(char* data, std::size_t size) : data_(data), size_(size) {}
-  protocol::Bytes bytes() const {
-    return {reinterpret_cast<const std::byte*>(data_.get()), size_};
-  }
-  const char* text() const { return data_.get(); }
+  explicit Message(protocol::Bytes bytes) : bytes_(bytes) {}
+  // As libpq hands it over.
+  Message(char* data, std::size_t size)
+      : owned_(data), bytes_(reinterpret_cast<const std::byte*>(data), size) {}
+  protocol::Bytes bytes() const { return bytes_; }
 
  private:
   struct Free {
     void operator()(char* data) const;
   };
-  std::unique_ptr<char, Free> data_;
-  std::size_t size_ = 0;
+  std::unique_ptr<char, Free> owned_;
+  protocol::Bytes bytes_;
 };
 
 // Rows of a query's answer, as texts; NULL is nullopt.
@@ -93,6 +93,10 @@ class Connection {
 
   // --- within CopyBoth ---
 
+  // From now on messages pass by libpq where they are not encrypted. While nothing is asked for
+  // and no answer is on its way.
+  void pass_by_libpq();
+
   // Queues a message; flush() sends what goes of all that is queued. Neither waits.
   void queue(protocol::Bytes message);
   template <class Request>
@@ -118,9 +122,9 @@ class Connection {
   // True once the server has ended its side of the copy in order (a timeline's end).
   bool copy_ended() const { return copy_ended_; }
 
-  // Waits for bytes from the server, for room for queued output, for the stop, at most
-  // timeout_ms. True if something came.
-  bool wait(int timeout_ms);
+  // Waits for bytes from the server, for room for queued output, for the stop, for the bell, at
+  // most timeout_ms. True if something came.
+  bool wait(int timeout_ms, Bell* bell = nullptr);
 
   // Forgets what LISTEN brought, of which wait() has returned.
   void drop_notifications();
@@ -139,6 +143,7 @@ class Connection {
   void connect(const Donor& donor, Purpose purpose, const Address* address);
   bool finish_connecting();
   std::unique_ptr<pg_result, void (*)(pg_result*)> next_result(Kind kind);
+  void consume_input();
   [[noreturn]] void fail_connecting(Purpose purpose) const;
   [[noreturn]] void fail_lost(const std::string& what) const;
 
@@ -150,6 +155,8 @@ class Connection {
   bool primary_only_ = false;
   bool copy_ended_ = false;
   bool output_pending_ = false;
+  std::optional<CopySocket> socket_;  // set: what is sent passes by libpq,
+  bool libpq_reads_ = true;           // and what comes does if not this
   std::string last_notice_;  // often the server's reason for the end that follows
 };
 

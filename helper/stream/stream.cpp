@@ -1,4 +1,4 @@
-// stream.cpp: the way of a byte from libpq's buffer to the file: one copy, checked on
+// stream.cpp: the way of a byte from the connection's buffer to the file: one copy, checked on
 // the way, into an aligned chunk; one write.
 #include "helper/stream/stream.h"
 
@@ -56,6 +56,7 @@ Stream::Stream(std::unique_ptr<Connection> connection, CopyJob& job)
       zstd_(ZSTD_createDCtx(), ZSTD_freeDCtx),
       silence_(job.receive_timeout) {
   if (!zstd_) throw std::bad_alloc();
+  connection_->pass_by_libpq();
   if (job_.compares) local_bytes_.emplace(protocol::kChunkSize);
 }
 
@@ -67,10 +68,12 @@ void Stream::run() {
     bool is_paused = job_.is_paused != nullptr && *job_.is_paused;
     bool asked = !is_paused && ask_for_more();
     if (pending_.empty() && !asked && !is_paused) return;
-    // All that has come is taken before more is read: libpq doubles its buffer and never
-    // shrinks it.
+    // All that has come is taken before libpq reads more: it doubles its buffer and never
+    // shrinks it. But the donor shall always have something to do.
     bool took = false;
-    while (auto message = connection_->receive()) {
+    while (!is_running_low() || !took) {
+      auto message = connection_->receive();
+      if (!message) break;
       handle(*message);
       took = true;
     }
@@ -83,6 +86,13 @@ void Stream::run() {
     wait(pending_.empty() ? "" : path_of(pending_.front().file));
     charge(job_.counters.waiting_us);
   }
+}
+
+// Half of what may be asked for is used up: time to ask for more. Not at each answer, so that
+// requests for small files go together.
+bool Stream::is_running_low() const {
+  return plain_outstanding_ < protocol::kOutstandingPlainMax / 2 &&
+         requests_outstanding_ < protocol::kOutstandingRequestMax / 2;
 }
 
 void Stream::wait(std::string_view owed) {

@@ -94,6 +94,7 @@ class Stream {
     bool has_content = false;
   };
 
+  bool is_running_low() const;
   // For what comes next. `owed`: the file that the donor owes bytes of, empty if it owes none.
   void wait(std::string_view owed);
   void give_back(std::uint32_t file, const Patch& patch);

@@ -6,7 +6,9 @@
 namespace standby_clone {
 namespace {
 
-constexpr std::uint16_t kFirstCount = 2;
+// Enough to keep a disk and two processors busy: a copy of some seconds that begins with two takes
+// a third longer. More do nothing there, and cost connections.
+constexpr std::uint16_t kFirstCount = 4;
 
 // A new stream connects and fills its pipeline first; then it is measured.
 constexpr double kSettleSeconds = 0.15;
@@ -34,8 +36,10 @@ std::string name_of_bound(const Bounds& bounds) {
   return greatest->first == 0 ? "not known yet" : greatest->second;
 }
 
-StreamGrowth::StreamGrowth(std::uint16_t limit)
-    : limit_(limit), count_(std::min(limit, kFirstCount)), sleep_(kSleepMin) {}
+StreamGrowth::StreamGrowth(std::uint16_t limit, std::uint16_t spare)
+    : limit_(limit),
+      count_(std::max<std::uint16_t>(1, std::min({limit, spare, kFirstCount}))),
+      sleep_(kSleepMin) {}
 
 void StreamGrowth::begin_window(double now, std::uint64_t bytes_done) {
   window_began_ = now;

@@ -19,11 +19,12 @@ std::string name_of_bound(const Bounds& bounds);
 
 class StreamGrowth {
  public:
-  // `limit`: the donor's. The first number is the smaller of two and it.
-  explicit StreamGrowth(std::uint16_t limit);
+  // `limit`: the donor's. `spare`: how many connections it can spare. Begins with four, or as many
+  // as both allow; one at least.
+  StreamGrowth(std::uint16_t limit, std::uint16_t spare);
 
-  // Call it a few times a second. `bytes_done` so far, `spare`: how many more connections the
-  // donor can spare. Returns the number of streams there shall be now; it never falls.
+  // Call it a few times a second. `bytes_done` so far, `spare`: as above, besides those in use.
+  // Returns the number of streams there shall be now; it never falls.
   std::uint16_t judge(double now_seconds, std::uint64_t bytes_done, std::uint16_t spare);
 
   // The last addition was refused: no more.

@@ -20,27 +20,32 @@ std::uint16_t play(StreamGrowth& growth, const std::function<double(unsigned)>& 
   return growth.count();
 }
 
-TEST(StreamGrowth, StartsWithTwo) { EXPECT_EQ(StreamGrowth(16).count(), 2); }
+TEST(StreamGrowth, StartsWithFourOrWhatTheDonorCanSpare) {
+  EXPECT_EQ(StreamGrowth(16, 100).count(), 4);
+  EXPECT_EQ(StreamGrowth(3, 100).count(), 3);
+  EXPECT_EQ(StreamGrowth(16, 2).count(), 2);
+  EXPECT_EQ(StreamGrowth(16, 0).count(), 1);
+}
 
 TEST(StreamGrowth, StartsWithOneWhereTheDonorAllowsOne) {
-  StreamGrowth growth(1);
+  StreamGrowth growth(1, 100);
   EXPECT_EQ(play(growth, [](unsigned count) { return 1e8 * count; }, 10), 1);
 }
 
 TEST(StreamGrowth, GrowsToTheLimitWhileItHelps) {
-  StreamGrowth growth(16);
+  StreamGrowth growth(16, 100);
   EXPECT_EQ(play(growth, [](unsigned count) { return 1e8 * count; }, 8), 16);
 }
 
 TEST(StreamGrowth, StopsSoonWhereTheLinkIsFull) {
-  StreamGrowth growth(16);
-  EXPECT_LE(play(growth, [](unsigned) { return 1e8; }, 8), 3);
+  StreamGrowth growth(16, 100);
+  EXPECT_LE(play(growth, [](unsigned) { return 1e8; }, 8), 6);
   EXPECT_TRUE(growth.has_just_settled());
   EXPECT_FALSE(growth.has_just_settled());
 }
 
 TEST(StreamGrowth, FindsTheKnee) {
-  StreamGrowth growth(32);
+  StreamGrowth growth(32, 100);
   std::uint16_t count =
       play(growth, [](unsigned streams) { return 1e8 * std::min(streams, 6u); }, 8);
   EXPECT_GE(count, 6);
@@ -48,12 +53,12 @@ TEST(StreamGrowth, FindsTheKnee) {
 }
 
 TEST(StreamGrowth, LeavesConnectionsToOthers) {
-  StreamGrowth growth(16);
-  EXPECT_EQ(play(growth, [](unsigned count) { return 1e8 * count; }, 8, 0), 2);
+  StreamGrowth growth(16, 100);
+  EXPECT_EQ(play(growth, [](unsigned count) { return 1e8 * count; }, 8, 0), 4);
 }
 
 TEST(StreamGrowth, RefusedStreamEndsIt) {
-  StreamGrowth growth(16);
+  StreamGrowth growth(16, 100);
   play(growth, [](unsigned count) { return 1e8 * count; }, 1.2);
   growth.refuse();
   std::uint16_t count = growth.count();
@@ -61,7 +66,7 @@ TEST(StreamGrowth, RefusedStreamEndsIt) {
 }
 
 TEST(StreamGrowth, AsksAgainLater) {
-  StreamGrowth growth(16);
+  StreamGrowth growth(16, 100);
   std::uint16_t first = play(growth, [](unsigned) { return 1e8; }, 5);
   std::uint16_t later =
       play(growth, [](unsigned count) { return 1e8 * count; }, 30, 100, 5);
@@ -69,8 +74,8 @@ TEST(StreamGrowth, AsksAgainLater) {
 }
 
 TEST(StreamGrowth, NothingIsMeasuredBeforeTheFirstByte) {
-  StreamGrowth growth(16);
-  EXPECT_EQ(play(growth, [](unsigned) { return 0.0; }, 8), 2);
+  StreamGrowth growth(16, 100);
+  EXPECT_EQ(play(growth, [](unsigned) { return 0.0; }, 8), 4);
 }
 
 TEST(StreamGrowth, NamesTheGreatestBound) {

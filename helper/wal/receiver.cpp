@@ -63,12 +63,18 @@ WalReceiver::WalReceiver(const WalSource& source, const WalStart& start, const T
       failure_.keep_current();
     }
     ended_ = true;
+    source_.ended();
   });
 }
 
 WalReceiver::~WalReceiver() {
   if (!done_) stop_.request();
   thread_.join();
+}
+
+void WalReceiver::finish_at(Lsn stop_lsn) {
+  stop_lsn_.store(stop_lsn);
+  bell_.ring();
 }
 
 std::string WalReceiver::history(Timeline timeline) const {
@@ -150,7 +156,7 @@ void WalReceiver::stream() {
       answered = Clock::now();
     }
     auto began = Clock::now();
-    bool came = connection_->wait(static_cast<int>(kTurn.count()));
+    bool came = connection_->wait(static_cast<int>(kTurn.count()), &bell_);
     if (came)
       silence.end();
     else if (source_.donor_answers())

@@ -35,6 +35,7 @@ struct WalSource {
   std::function<void()> restored;
   // Was the donor found silent after this time, by others?
   std::function<bool(std::chrono::steady_clock::time_point heard)> donor_fell_silent_after;
+  std::function<void()> ended;  // with all WAL or without
   std::chrono::milliseconds patience{0};
   // A connection that is asked for an answer and silent for so long, while the donor answers
   // elsewhere, is given up; 0: never.
@@ -50,7 +51,7 @@ class WalReceiver {
   ~WalReceiver();  // stops the thread
 
   // Lets it end once WAL up to here has been received and is durable.
-  void finish_at(Lsn stop_lsn) { stop_lsn_.store(stop_lsn); }
+  void finish_at(Lsn stop_lsn);
   bool is_done() const { return done_.load(); }
   // The thread is at its end, with all WAL or without.
   bool has_ended() const { return ended_.load(); }
@@ -89,6 +90,7 @@ class WalReceiver {
   mutable std::mutex history_mutex_;
   std::map<Timeline, std::string> histories_;
   std::atomic<Lsn> stop_lsn_{0};
+  Bell bell_;  // rung when that is set
   std::atomic<Lsn> durable_{0};
   std::atomic<std::uint64_t> received_{0};
   std::atomic<bool> done_{false}, ended_{false};

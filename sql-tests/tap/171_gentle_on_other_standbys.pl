@@ -41,7 +41,7 @@ $standby->stop;
 
 # Streams are added to a copy that gets faster by it. The donor's last connections are not taken,
 # and one that is refused ends the growth alone.
-# Control, perhaps WAL (not every version counts it), and one stream or two.
+# Control, perhaps WAL (not every version counts it), and one stream or two of four.
 value('CREATE ROLE narrow LOGIN REPLICATION CONNECTION LIMIT 3');
 my $narrow = new_place('narrow');
 $run = run_clone($primary, $narrow, '-N', '-v', '-r', '20M', '-U', 'narrow', '--name', 'narrow');

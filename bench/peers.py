@@ -94,49 +94,75 @@ def stream_command(primary, _target):
     return ["python3", "-c", STREAM_PROGRAM, str(primary.size()[1])]
 
 
-# A link of some length: each piece goes on so many milliseconds after it came.
+# The disk itself: as many bytes, zeros, past the page cache, four files at once into room that is reserved.
+DISK_SCRIPT = r"""
+set -eu
+target=$1 each=$2
+mkdir "$target"
+for number in 1 2 3 4; do
+  { fallocate -l "${each}MiB" "$target/$number"
+    dd if=/dev/zero of="$target/$number" bs=1M count="$each" oflag=direct conv=notrunc status=none; } &
+done
+wait
+sync -f "$target"
+"""
+
+
+def disk_command(primary, target):
+    return ["bash", "-c", DISK_SCRIPT, "disk", target, str((primary.size()[1] >> 20) // 4)]
+
+
+# The file system itself: the same files, read and written on this host by one process.
+def cp_command(primary, target):
+    return ["bash", "-c", 'cp -r "$1" "$2" && sync -f "$2"', "cp", primary.directory, target]
+
+
+# A link of some length: each piece goes on so many milliseconds after it came. No connection waits for another, and
+# each holds no more than a link of that length would.
 DELAY_PROGRAM = """
-import collections, selectors, socket, sys, time
+import asyncio, socket, sys, time
 port, to_port, delay = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000
-selector = selectors.DefaultSelector()
-listener = socket.create_server(("127.0.0.1", port), backlog=100)
-selector.register(listener, selectors.EVENT_READ)
-peer, queue = {}, collections.deque()
-kQueueMax = 4 << 20
-held = collections.Counter()
-while True:
-    timeout = max(0, queue[0][0] - time.monotonic()) if queue else 1
-    for key, _ in selector.select(timeout):
-        source = key.fileobj
-        if source is listener:
-            near, _ = listener.accept()
-            far = socket.create_connection(("127.0.0.1", to_port))
-            for one, other in ((near, far), (far, near)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                peer[one] = other
-                selector.register(one, selectors.EVENT_READ)
-            continue
+
+def narrow():
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        one.setsockopt(socket.SOL_SOCKET, buffer, 128 << 10)
+    return one
+
+async def receive(reader, queue):
+    data = True
+    while data:
         try:
-            data = source.recv(65536)
+            data = await reader.read(65536)
         except OSError:
             data = b""
-        queue.append((time.monotonic() + delay, source, data))
-        held[source] += len(data)
-        if not data or held[source] > kQueueMax:
-            selector.unregister(source)
-    while queue and queue[0][0] <= time.monotonic():
-        _, source, data = queue.popleft()
-        held[source] -= len(data)
-        target = peer[source]
-        try:
-            if data:
-                target.sendall(data)
-                if source.fileno() >= 0 and source not in selector.get_map() and held[source] < kQueueMax // 2:
-                    selector.register(source, selectors.EVENT_READ)
-            else:
-                target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        await queue.put((time.monotonic() + delay, data))
+
+async def send(queue, writer):
+    while True:
+        due, data = await queue.get()
+        await asyncio.sleep(due - time.monotonic())
+        if not data:
+            return writer.close()
+        writer.write(data)
+        await writer.drain()
+
+async def serve(reader, writer):
+    far = narrow()
+    far.connect(("127.0.0.1", to_port))
+    far_reader, far_writer = await asyncio.open_connection(sock=far)
+    there, back = asyncio.Queue(8), asyncio.Queue(8)
+    await asyncio.gather(receive(reader, there), send(there, far_writer),
+                         receive(far_reader, back), send(back, writer), return_exceptions=True)
+
+async def main():
+    listener = narrow()
+    listener.bind(("127.0.0.1", port))
+    async with await asyncio.start_server(serve, sock=listener) as server:
+        await server.serve_forever()
+
+asyncio.run(main())
 """
 
 
@@ -160,4 +186,6 @@ COMPRESSED = [Tool(f"pg_basebackup --compress={method}", basebackup_command(f"--
               for method in ("server-lz4", "server-zstd:1", "server-zstd:3", "server-gzip:1")]
 RSYNC = Tool("rsync", rsync_command, prepare=start_rsync_daemon)
 BACKREST = Tool("pgbackrest", backrest_command)
+DISK = Tool("four dd past the page cache", disk_command, needs="dd", makes="nothing")
+CP = Tool("cp -r and sync", cp_command, needs="cp")
 TCP_STREAM = Tool("one TCP stream", stream_command, needs="python3", makes="nothing")

@@ -87,7 +87,10 @@ double speed_at(const LevelControl& control, const Seen& seen, int step) {
   return std::min({by_processor, control.link_rate / ratio_at(control, step), seen.helper_rate});
 }
 
-bool may_rise(LevelControl& control, const Seen& seen, std::uint64_t now_us) {
+// Against a step that is sure to bring so much nothing is held.
+constexpr double kClearGain = 1.3;
+
+bool may_rise(LevelControl& control, const Seen& seen, double here, std::uint64_t now_us) {
   int next = control.step + 1;
   if (next == kLevelSteps) return false;
   if (control.held_until_us != 0 && now_us >= control.held_until_us) {
@@ -96,7 +99,8 @@ bool may_rise(LevelControl& control, const Seen& seen, std::uint64_t now_us) {
     for (int step = next; step < kLevelSteps; ++step)
       if (step > 1) control.ratio[step] = 0;
   }
-  if (control.held_until_us != 0 && next >= control.held_step) return false;
+  bool is_held = control.held_until_us != 0 && next >= control.held_step;
+  if (is_held && speed_at(control, seen, next) < here * kClearGain) return false;
   if (!seen.is_link_full) return false;
   if (control.step > 0) return true;
   // What the first step brings the trials have to tell.
@@ -140,7 +144,7 @@ int judge_window(LevelControl& control, const Window& window, std::uint64_t now_
                    speed_at(control, seen, 0) >= here * kDownMin;
     fall(control, now_us);
     if (is_vain) control.step = 0;
-  } else if (may_rise(control, seen, now_us) &&
+  } else if (may_rise(control, seen, here, now_us) &&
              speed_at(control, seen, control.step + 1) > here * kUpMin) {
     ++control.step;
   }

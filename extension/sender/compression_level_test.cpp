@@ -74,6 +74,19 @@ TEST(CompressionLevel, StartsWithNone) {
   EXPECT_EQ(level_of(rig.control), 0);
 }
 
+TEST(CompressionLevel, AHoldKeepsNoClearGainAway) {
+  Rig rig;
+  rig.link_mb_s = 3;
+  rig.pass(2);
+  ASSERT_GE(rig.control.step, 1);
+  // As after a moment in which the helper was what everybody waited for.
+  rig.control.step = 0;
+  rig.control.held_step = 1;
+  rig.control.held_until_us = rig.now_us + 60000000;
+  rig.pass(1);
+  EXPECT_GE(rig.control.step, 1);
+}
+
 TEST(CompressionLevel, LoopbackStaysAtNoneAndTriesNothing) {
   Rig rig;
   rig.link_mb_s = 10000;

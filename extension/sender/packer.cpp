@@ -11,7 +11,7 @@ namespace {
 using protocol::Compression;
 
 // While a stream sends everything as it is, one frame in so many tells what compression
-// would bring.
+// would bring; the first one above all: over a slow link the next ones are long in coming.
 constexpr std::uint32_t kTrialInterval = 16;
 
 char* output() {
@@ -35,10 +35,10 @@ ZSTD_CCtx* context() {
 int level_for_next(Packer& packer, const session::SessionArea& area) {
   if (area.compression == Compression::kNone) return 0;
   if (area.compression == Compression::kZstd) return area.compression_level;
-  ++packer.frame_count;
+  bool is_trial = packer.frames++ % kTrialInterval == 0 &&
+                  (packer.control.wants_trial || packer.control.ratio[1] == 0);
   int level = level_of(packer.control);
-  if (level == 0 && packer.control.wants_trial && packer.frame_count % kTrialInterval == 0)
-    level = kLevels[1];
+  if (level == 0 && is_trial) level = kLevels[1];
   return level > 0 && worth_trying(packer.incompressible) ? level : 0;
 }
 
@@ -59,6 +59,7 @@ std::span<char> pack(Packer& packer, Meter& meter, int level, std::span<const ch
 
 void judge(Packer& packer, const session::SessionArea& area, session::StreamSlot& slot,
            const Window& window) {
+  packer.frames = 0;
   int level = area.compression == Compression::kAuto
                   ? judge_window(packer.control, window, session::monotonic_us())
                   : area.compression_level;

@@ -12,7 +12,7 @@ namespace sender {
 struct Packer {
   LevelControl control;
   Incompressible incompressible;
-  std::uint32_t frame_count;
+  std::uint32_t frames;        // since the stream began or was judged last
 };
 
 // The level the next frame is tried at, 0: it goes as it is.

@@ -352,6 +352,7 @@ void open_reader(Reader& reader, Channel& channel, session::Handle& session,
   reader.cache.descriptor = -1;
   reader.worked_since_us = session::monotonic_us();
   pg_atomic_write_u32(&slot->compression_level, session.area->compression_level);
+  limit_bytes_not_sent(MyProcPort->sock);
 }
 
 void wait_for(Reader& reader, WaitingFor why, long timeout_ms) {

@@ -158,7 +158,8 @@ void Stream::charge(std::atomic<std::uint64_t>& account) {
 }
 
 std::uint8_t Stream::waited_percent() const {
-  return lately_us_ == 0 ? 0 : static_cast<std::uint8_t>(waited_lately_us_ * 100 / lately_us_);
+  // At first it waits for the first answer.
+  return lately_us_ == 0 ? 100 : static_cast<std::uint8_t>(waited_lately_us_ * 100 / lately_us_);
 }
 
 // Asks for chunks up to the limits. True if something was asked for.

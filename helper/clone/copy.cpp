@@ -9,6 +9,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// So many connections are given up over one file. Each may leave a process behind on the donor that
+// cannot end: they must not take all of its connections.
+constexpr unsigned kSilencesMax = 3;
+
 constexpr std::uint32_t kControlFileSize = 8192;  // PG_CONTROL_FILE_SIZE of all versions
 
 bool still_holds(const KnownFile& promised, const File& listed, std::uint64_t local_size) {
@@ -45,7 +49,8 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
                              count > 1 ? fmt::format(" and {} more", count - 1) : ""));
            },
            &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); },
-           options.receive_timeout, [this] { return session_.donor_answers(); }},
+           options.receive_timeout, [this] { return session_.donor_answers(); },
+           [this](std::string_view path) { note_silence(path); }},
       growth_(session.stream_count(), session.control().status().spare_streams),
       grows_(options.jobs == 0),
       started_(Clock::now()) {
@@ -175,6 +180,18 @@ void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>&
       if (is_needless && is_needless()) return session_.restored(name);
     }
   }
+}
+
+// On any stream's thread.
+void Copy::note_silence(std::string_view path) {
+  std::lock_guard lock(silent_mutex_);
+  if (++silent_files_[std::string(path)] < kSilencesMax) return;
+  fail(Kind::kDonorFailed,
+       fmt::format("the donor answers, but nothing came of file \"{}\" on {} connections one after the "
+                   "other",
+                   path, kSilencesMax),
+       "Look at what its processes wait for (pg_stat_activity, wait_event StandbyCloneRead: the disk); if "
+       "it is that slow, raise --receive-timeout. Then run the clone again.");
 }
 
 // Where nobody said how many, a further stream that the donor does not let in ends the growth:

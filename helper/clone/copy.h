@@ -4,7 +4,9 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -60,6 +62,7 @@ class Copy {
   void work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>& stream,
             const std::function<void(Stream&)>& task, const std::function<bool()>& is_needless);
   bool is_spared(std::uint16_t number, const Failure& failure);
+  void note_silence(std::string_view path);
   void read_control_file(Stream& stream);
   Bounds bounds() const;
 
@@ -80,6 +83,8 @@ class Copy {
   std::atomic<bool> has_opened_{false};  // one stream at least, once
   std::vector<std::thread> threads_;
   std::string control_file_;
+  std::mutex silent_mutex_;
+  std::map<std::string, unsigned, std::less<>> silent_files_;  // connections given up over each
   std::atomic<unsigned> reading_{0};  // streams that have files to read yet
   std::atomic<unsigned> running_{0};
   std::atomic<std::uint64_t> bad_pages_{0};

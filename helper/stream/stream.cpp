@@ -105,11 +105,13 @@ void Stream::wait(std::string_view owed) {
   if (came) return;
   // All are silent where the donor is: then the control connection finds that out.
   if (!owed.empty() && job_.donor_answers && job_.donor_answers()) silence_.waited(now - began, kTurn);
-  if (silence_.is_too_long())
+  if (silence_.is_too_long()) {
+    if (job_.on_silence) job_.on_silence(owed);
     fail(Kind::kLostDonor,
          fmt::format("nothing came of file \"{}\" for {} s, though the donor answers elsewhere", owed,
                      job_.receive_timeout.count() / 1000),
          "Look at what that process of the donor waits for, and at the network between the hosts.");
+  }
   bool others_fell_silent = job_.donor_fell_silent_after && job_.donor_fell_silent_after(heard_);
   if (others_fell_silent && now - heard_ > std::chrono::milliseconds(protocol::kSilenceMs))
     fail(Kind::kLostDonor,

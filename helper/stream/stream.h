@@ -41,6 +41,8 @@ struct CopyJob {
   // the donor answers elsewhere; 0: never. Any thread; may be empty.
   std::chrono::milliseconds receive_timeout{0};
   std::function<bool()> donor_answers = {};
+  // Called before that, with the file that was waited for; may fail with what ends the clone.
+  std::function<void(std::string_view path)> on_silence = {};
   // Files that are here are compared, with this seed, and not just read.
   bool compares = false;
   std::uint64_t hash_seed = 0;

@@ -34,17 +34,16 @@ wait_for_bytes();
 $run->signal('KILL');
 $run->finish;
 $run = start_clone($primary, $place, '--name', 'killed', '-r', '4M', '-j', '3', '--gentle', '-Z', 'zstd:3');
-wait_for_bytes();
-value('SELECT pause_standby_clone(id) FROM clone_progress');
-wait_until('it waits', sub { value("SELECT count(*) FROM clone_streams WHERE waiting_for = 'pause'") > 0 });
-value('SELECT resume_standby_clone(id), set_clone_rate(id, NULL) FROM clone_progress');
 exit_is($run, 'completed', 'killed and gone on with');
 prove_standby($primary, $place, 'killed and gone on with', slot => 'killed', amcheck => 0);
 $place->stop;
 
-# Streams and the control connection break.
-$run = start_clone($primary, new_place('cancelled'), '--name', 'cancelled', '-r', '1M', '-j', '2');
+# Paused; streams and the control connection break; cancelled. So slow that all of that happens in its middle.
+$run = start_clone($primary, new_place('cancelled'), '--name', 'cancelled', '-r', '200k', '-j', '2');
 wait_for_bytes();
+value('SELECT pause_standby_clone(id) FROM clone_progress');
+wait_until('it waits', sub { value("SELECT count(*) FROM clone_streams WHERE waiting_for = 'pause'") > 0 });
+value('SELECT resume_standby_clone(id) FROM clone_progress');
 my $broken = value('SELECT string_agg(pid::text, $$,$$), bool_and(pg_terminate_backend(pid)) FROM clone_streams') =~ s/\|.*//r;
 value(q(SELECT pg_terminate_backend(control.pid) FROM pg_stat_activity control
 	WHERE query LIKE 'CALL%stream%' AND pid NOT IN (SELECT pid FROM clone_streams)));

@@ -58,7 +58,8 @@ sub fails_and_completes
 	return $place;
 }
 
-fails_and_completes('writing a small file', [ 'pwrite', $relation, 0, 'EIO' ], qr/write file "[^"]*\Q$relation\E"/);
+fails_and_completes('writing a small file', [ 'pwrite', $relation, 0, 'EIO' ],
+	qr/write file "[^"]*\Q$relation\E(?:_\w+)?"/);
 my $standby = fails_and_completes('writing past the cache', [ 'pwrite', $large, 1, 'EIO' ],
 	qr/write file "[^"]*\Q$large\E"/);
 prove_standby($primary, $standby, 'writing past the cache, then well again', slot => '');
@@ -67,7 +68,7 @@ fails_and_completes('reserving space', [ 'fallocate', $large, 0, 'ENOSPC' ],
 	qr/reserve space for file "[^"]*\Q$large\E"/);
 # As a file system becomes when its disk fails.
 fails_and_completes('a file system that has become read-only', [ 'pwrite', $relation, 0, 'EROFS' ],
-	qr/write file "[^"]*\Q$relation\E"/, class => 'target');
+	qr/write file "[^"]*\Q$relation\E(?:_\w+)?"/, class => 'target');
 fails_and_completes('creating a file', [ 'open', "base/1/PG_VERSION", 0, 'EIO' ],
 	qr/create file "[^"]*base\/1\/PG_VERSION"/);
 $standby = fails_and_completes('making files durable', [ 'syncfs', '', 0, 'EIO' ], qr/sync the file system of "[^"]*"/);

@@ -12,22 +12,6 @@ std::uint32_t wait_event(const char* name) {
 #endif
 }
 
-bool is_invalidated(const ReplicationSlot& slot) {
-#if PG_VERSION_NUM >= 160000
-  return slot.data.invalidated != RS_INVAL_NONE;
-#else
-  return !XLogRecPtrIsInvalid(slot.data.invalidated_at);
-#endif
-}
-
-void acquire_slot(const char* name) {
-#if PG_VERSION_NUM >= 180000
-  ReplicationSlotAcquire(name, true, true);
-#else
-  ReplicationSlotAcquire(name, true);
-#endif
-}
-
 BackendCounts count_backends() {
   BackendCounts counts{};
   for (int index = 1; index <= pgstat_fetch_stat_numbackends(); ++index) {

@@ -17,13 +17,6 @@ inline constexpr int kServerVersion = PG_VERSION_NUM;
 // "Extension" before.
 std::uint32_t wait_event(const char* name);
 
-// Was the slot invalidated (its WAL is gone, or 18's idle timeout)? The caller
-// holds the slot's spinlock.
-bool is_invalidated(const ReplicationSlot& slot);
-
-// Makes the slot this process's own (MyReplicationSlot); an ERROR if it is active.
-void acquire_slot(const char* name);
-
 // How many client backends and how many background workers there are now.
 struct BackendCounts {
   int clients;

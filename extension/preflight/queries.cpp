@@ -3,6 +3,7 @@
 #include <gnu/libc-version.h>
 #include <link.h>
 
+#include "extension/pg/insides.h"
 #include "extension/preflight/checks.h"
 #include "extension/session/settings.h"
 
@@ -32,16 +33,12 @@ double wal_rate() {
       &average, 1);
   double rate = number_of(average);
 
-  bool crc_ok = false;
-  LWLockAcquire(ControlFileLock, LW_SHARED);
-  ControlFileData* control = get_controlfile(".", &crc_ok);
-  LWLockRelease(ControlFileLock);
+  ControlFileData control = pg::read_control_file();
   XLogRecPtr now = RecoveryInProgress() ? GetXLogReplayRecPtr(nullptr) : GetXLogInsertRecPtr();
-  double age = static_cast<double>(std::time(nullptr) - control->checkPointCopy.time);
+  double age = static_cast<double>(std::time(nullptr) - control.checkPointCopy.time);
   constexpr double kTellsEnoughSeconds = 10;
-  if (age >= kTellsEnoughSeconds && now > control->checkPointCopy.redo)
-    rate = Max(rate, static_cast<double>(now - control->checkPointCopy.redo) / age);
-  pfree(control);
+  if (age >= kTellsEnoughSeconds && now > control.checkPointCopy.redo)
+    rate = Max(rate, static_cast<double>(now - control.checkPointCopy.redo) / age);
   return rate;
 }
 

@@ -1,5 +1,6 @@
 // server.cpp: the settings a clone needs, and whether what it takes is free.
 #include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 #include "extension/preflight/checks.h"
 #include "extension/session/settings.h"
 #include "extension/session/shared.h"
@@ -51,12 +52,7 @@ void check_wal_level(Findings& findings) {
 
 void check_wal_senders(Findings& findings) {
   int used = 0;
-  for (int index = 0; index < max_wal_senders; ++index) {
-    WalSnd* sender = &WalSndCtl->walsnds[index];
-    SpinLockAcquire(&sender->mutex);
-    used += sender->pid != 0;
-    SpinLockRelease(&sender->mutex);
-  }
+  pg::for_each_wal_sender([&](const pg::WalSender&) { ++used; });
   char* detail = psprintf("%d of %d WAL senders are free (max_wal_senders)",
                           max_wal_senders - used, max_wal_senders);
   if (max_wal_senders == 0)
@@ -72,14 +68,10 @@ void check_wal_senders(Findings& findings) {
 
 void check_slots(Findings& findings) {
   int used = 0, logical = 0;
-  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-  for (int index = 0; index < max_replication_slots; ++index) {
-    ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
-    if (!slot->in_use) continue;
+  pg::for_each_slot([&](const pg::Slot& slot) {
     ++used;
-    logical += SlotIsLogical(slot);
-  }
-  LWLockRelease(ReplicationSlotControlLock);
+    logical += slot.is_logical;
+  });
   int free = max_replication_slots - used;
   char* detail = psprintf("%d of %d replication slots are free (max_replication_slots)", free,
                           max_replication_slots);
@@ -163,22 +155,18 @@ void add_settings(Findings& findings) {
 }
 
 void check_control_file(Findings& findings) {
-  bool crc_ok = false;
-  LWLockAcquire(ControlFileLock, LW_SHARED);
-  ControlFileData* control = get_controlfile(".", &crc_ok);
-  LWLockRelease(ControlFileLock);
+  ControlFileData control = pg::read_control_file();
   add(findings, "page_checksums", Verdict::kOk,
-      control->data_checksum_version != 0 ? "on: each page is verified"
+      control.data_checksum_version != 0 ? "on: each page is verified"
                                           : "off: a damaged page is not noticed");
   // Of the primary, as the standby heard of it last (trap 40).
-  if (RecoveryInProgress() && !control->checkPointCopy.fullPageWrites)
+  if (RecoveryInProgress() && !control.checkPointCopy.fullPageWrites)
     add(findings, "full_page_writes", Verdict::kError,
         "off on the primary: a backup of this standby would be corrupt",
         "Set full_page_writes = on there, run CHECKPOINT, and wait for it here.");
-  add_fact(findings, "system_identifier", psprintf(UINT64_FORMAT, control->system_identifier));
-  add_fact(findings, "wal_segment_size", psprintf("%u", control->xlog_seg_size));
-  add_fact(findings, "block_size", psprintf("%u", control->blcksz));
-  pfree(control);
+  add_fact(findings, "system_identifier", psprintf(UINT64_FORMAT, control.system_identifier));
+  add_fact(findings, "wal_segment_size", psprintf("%u", control.xlog_seg_size));
+  add_fact(findings, "block_size", psprintf("%u", control.blcksz));
 }
 
 }  // namespace

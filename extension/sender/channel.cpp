@@ -2,6 +2,7 @@
 #include "extension/sender/channel.h"
 
 #include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 
 namespace sender {
 namespace {
@@ -162,11 +163,9 @@ void wait_channel(Channel& channel, long timeout_ms) {
   std::uint32_t events = (channel.end < kBufferSize ? WL_SOCKET_READABLE : 0) |
                          (pq_is_send_pending() ? WL_SOCKET_WRITEABLE : 0);
   if (events == 0) events = WL_SOCKET_CLOSED;
-  ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, events, nullptr);
-  WaitEvent occurred;
-  int count = WaitEventSetWait(FeBeWaitSet, Min(timeout_ms, 1000L), &occurred, 1, event);
-  if (count == 1 && (occurred.events & WL_POSTMASTER_DEATH) != 0) proc_exit(1);
-  if (count == 1 && (occurred.events & WL_SOCKET_CLOSED) != 0) leave_quietly();
+  std::uint32_t occurred = pg::wait_for_client(events, Min(timeout_ms, 1000L), event);
+  if ((occurred & WL_POSTMASTER_DEATH) != 0) proc_exit(1);
+  if ((occurred & WL_SOCKET_CLOSED) != 0) leave_quietly();
   ResetLatch(MyLatch);
   check_interrupts();
   if (pq_is_send_pending() && pq_flush_if_writable() != 0) leave_quietly();

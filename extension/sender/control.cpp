@@ -2,7 +2,7 @@
 #include "extension/sender/control.h"
 
 #include "extension/catalogue/list.h"
-#include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/probe.h"
 #include "extension/session/settings.h"
@@ -119,29 +119,22 @@ struct SlotCensus {
 
 SlotCensus count_slots(const char* name) {
   SlotCensus census{};
-  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-  for (int index = 0; index < max_replication_slots; ++index) {
-    ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
-    if (!slot->in_use) {
-      ++census.free;
-      continue;
-    }
-    if (std::strcmp(NameStr(slot->data.name), name) != 0) continue;
+  census.free = max_replication_slots;
+  pg::for_each_slot([&](const pg::Slot& slot) {
+    --census.free;
+    if (std::strcmp(slot.name, name) != 0) return;
     census.exists = true;
-    SpinLockAcquire(&slot->mutex);
-    census.is_active = slot->active_pid != 0;
-    census.is_lost = compat::is_invalidated(*slot);
-    SpinLockRelease(&slot->mutex);
-    census.is_logical = SlotIsLogical(slot);
-  }
-  LWLockRelease(ReplicationSlotControlLock);
+    census.is_active = slot.holder != 0;
+    census.is_lost = slot.is_lost;
+    census.is_logical = slot.is_logical;
+  });
   return census;
 }
 
 void check_slot(const char* name, bool given) {
   SlotCensus census = count_slots(name);
   bool wanted = name[0] != '\0';
-  if (wanted) ReplicationSlotValidateName(name, ERROR);
+  if (wanted) pg::check_slot_name(name);
   if (wanted && given && !census.exists)
     ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
             errmsg("replication slot \"%s\" does not exist", name),

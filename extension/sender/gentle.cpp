@@ -1,7 +1,7 @@
 // gentle.cpp: what others suffer, from the server's shared memory.
 #include "extension/sender/gentle.h"
 
-#include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 
 namespace sender {
 namespace {
@@ -18,40 +18,25 @@ XLogRecPtr wal_end() {
 // What pg_stat_replication shows of other standbys. A clone's WAL receiver, ours or
 // another's, never says how far it is and is none.
 void look_at_standbys(const session::SessionArea& area, XLogRecPtr end, Strain& strain) {
-  for (int index = 0; index < max_wal_senders; ++index) {
-    WalSnd* sender = &WalSndCtl->walsnds[index];
-    SpinLockAcquire(&sender->mutex);
-    pid_t pid = sender->pid;
-    WalSndState state = sender->state;
-    XLogRecPtr flushed = sender->flush;
-    TimeOffset lag_us = sender->flushLag;
-    SpinLockRelease(&sender->mutex);
-    if (pid == 0 || pid == area.wal_sender_pid || flushed == InvalidXLogRecPtr) continue;
-    if (state != WALSNDSTATE_STREAMING && state != WALSNDSTATE_CATCHUP) continue;
-    std::int64_t behind = end > flushed ? static_cast<std::int64_t>(end - flushed) : 0;
+  pg::for_each_wal_sender([&](const pg::WalSender& sender) {
+    if (sender.pid == area.wal_sender_pid || sender.flushed == InvalidXLogRecPtr) return;
+    if (sender.state != WALSNDSTATE_STREAMING && sender.state != WALSNDSTATE_CATCHUP) return;
+    std::int64_t behind = end > sender.flushed ? static_cast<std::int64_t>(end - sender.flushed) : 0;
     strain.standby_lag_bytes = Max(strain.standby_lag_bytes, behind);
-    if (lag_us >= 0) strain.standby_lag_ms = Max(strain.standby_lag_ms, lag_us / 1000);
-  }
+    if (sender.flush_lag_us >= 0) strain.standby_lag_ms = Max(strain.standby_lag_ms, sender.flush_lag_us / 1000);
+  });
 }
 
 void look_at_slots(XLogRecPtr end, Strain& strain) {
   if (max_slot_wal_keep_size_mb <= 0) return;
   std::uint64_t limit = static_cast<std::uint64_t>(max_slot_wal_keep_size_mb) << 20;
-  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-  for (int index = 0; index < max_replication_slots; ++index) {
-    ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
-    if (!slot->in_use) continue;
-    SpinLockAcquire(&slot->mutex);
-    XLogRecPtr kept = slot->data.restart_lsn;
-    bool is_lost = compat::is_invalidated(*slot);
-    SpinLockRelease(&slot->mutex);
-    if (is_lost || kept == InvalidXLogRecPtr || kept >= end) continue;
-    std::uint64_t used = Min(static_cast<std::uint64_t>(end - kept), limit);
+  pg::for_each_slot([&](const pg::Slot& slot) {
+    if (slot.is_lost || slot.restart_lsn == InvalidXLogRecPtr || slot.restart_lsn >= end) return;
+    std::uint64_t used = Min(static_cast<std::uint64_t>(end - slot.restart_lsn), limit);
     auto left = static_cast<std::int64_t>((limit - used) * 100 / limit);
     if (strain.wal_left_percent < 0 || left < strain.wal_left_percent)
       strain.wal_left_percent = left;
-  }
-  LWLockRelease(ReplicationSlotControlLock);
+  });
 }
 
 void look_at_reads(session::SessionArea* area, Strain& strain) {

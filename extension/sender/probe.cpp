@@ -1,6 +1,7 @@
 // probe.cpp: looking for the helper's file under this server's paths.
 #include "extension/sender/probe.h"
 
+#include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/channel.h"
 #include "protocol/frame.h"
@@ -48,15 +49,11 @@ void answer_probe(const protocol::Probe& request) {
   char path[MAXPGPATH];
   bool found = is_in("", request.name, path) || is_in("pg_wal", request.name, path) ||
                is_in_a_tablespace(request.name, path);
-  bool crc_ok = false;
-  LWLockAcquire(ControlFileLock, LW_SHARED);
-  ControlFileData* control = get_controlfile(".", &crc_ok);
-  LWLockRelease(ControlFileLock);
+  ControlFileData control = pg::read_control_file();
   protocol::ProbeResult result;
   result.found = found ? view(path) : std::string_view{};
-  result.control_file = std::as_bytes(std::span(control, 1));
+  result.control_file = std::as_bytes(std::span(&control, 1));
   send_message(result);
-  pfree(control);
 }
 
 }  // namespace sender

@@ -6,6 +6,7 @@
 
 #include "extension/catalogue/list.h"
 #include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/gentle.h"
 #include "extension/sender/page_checksum.h"
@@ -287,22 +288,14 @@ void send_control_file(Reader& reader, const protocol::Read& request) {
     ereport(ERROR, errcode(ERRCODE_PROTOCOL_VIOLATION),
             errmsg("a clone must read pg_control as a whole"));
   show_file(reader, "global/pg_control");
-  bool crc_ok = false;
-  LWLockAcquire(ControlFileLock, LW_SHARED);
-  ControlFileData* control = get_controlfile(".", &crc_ok);
-  LWLockRelease(ControlFileLock);
-  if (!crc_ok)
-    ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
-            errmsg("calculated CRC checksum of pg_control does not match the value in the file"));
-  // A valid place for a record, but none that any cluster's checkpoint is at.
-  control->checkPoint = 0xDEAD;
-  INIT_CRC32C(control->crc);
-  COMP_CRC32C(control->crc, control, offsetof(ControlFileData, crc));
-  FIN_CRC32C(control->crc);
+  ControlFileData control = pg::read_control_file();
+  control.checkPoint = 0xDEAD;
+  INIT_CRC32C(control.crc);
+  COMP_CRC32C(control.crc, &control, offsetof(ControlFileData, crc));
+  FIN_CRC32C(control.crc);
   char* plain = plain_buffer();
   std::memset(plain, 0, PG_CONTROL_FILE_SIZE);
-  std::memcpy(plain, control, sizeof(ControlFileData));
-  pfree(control);
+  std::memcpy(plain, &control, sizeof(control));
   send_data(reader, request.tag, 0, plain, PG_CONTROL_FILE_SIZE);
   RangeEnd end;
   end.tag = request.tag;

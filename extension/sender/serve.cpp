@@ -2,6 +2,7 @@
 #include "extension/sender/serve.h"
 
 #include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/control.h"
 #include "extension/sender/stream.h"
@@ -47,10 +48,7 @@ void welcome() {
   StringInfoData external;
   initStringInfo(&external);
   list_external_files(&external);
-  bool crc_ok = false;
-  LWLockAcquire(ControlFileLock, LW_SHARED);
-  ControlFileData* control = get_controlfile(".", &crc_ok);
-  LWLockRelease(ControlFileLock);
+  ControlFileData control = pg::read_control_file();
   message.protocol_version = protocol::kProtocolVersion;
   message.extension_version = protocol::kVersion;
   message.server_version_num = compat::kServerVersion;
@@ -58,19 +56,18 @@ void welcome() {
   message.system_identifier = GetSystemIdentifier();
   message.timeline = current_timeline();
   message.in_recovery = RecoveryInProgress();
-  message.pg_control_version = control->pg_control_version;
-  message.catalog_version = control->catalog_version_no;
-  message.block_size = control->blcksz;
-  message.segment_blocks = control->relseg_size;
-  message.wal_segment_size = control->xlog_seg_size;
-  message.data_checksum_version = control->data_checksum_version;
+  message.pg_control_version = control.pg_control_version;
+  message.catalog_version = control.catalog_version_no;
+  message.block_size = control.blcksz;
+  message.segment_blocks = control.relseg_size;
+  message.wal_segment_size = control.xlog_seg_size;
+  message.data_checksum_version = control.data_checksum_version;
   message.directory_mode = data_directory_mode;
   message.max_streams = settings::max_streams;
   message.lease_ms = settings::reconnect_timeout_s * 1000;
   message.data_directory = view(DataDir);
   message.cluster_name = view(cluster_name == nullptr ? "" : cluster_name);
   message.external_files = {external.data, static_cast<std::size_t>(external.len)};
-  pfree(control);
   send_message(message);
   pfree(external.data);
 }

@@ -1,12 +1,15 @@
 // agents.cpp: the list of connected agents.
 #include "extension/session/agents.h"
 
+#include "extension/pg/insides.h"
+
 namespace session {
 namespace {
 
 // Another layout gets another number here. Not one for each build (shared.cpp): agents stay connected when
 // the library is replaced, and are seen all the same.
 constexpr int kAgentsLayout = 1;
+constexpr char kLockName[] = "pg_standby_clone_agents";
 
 struct Agents {
   LWLock lock;
@@ -25,10 +28,10 @@ Agents* agents() {
   auto* memory = static_cast<Agents*>(ShmemInitStruct(name, sizeof(Agents), &found));
   if (!found) {
     std::memset(static_cast<void*>(memory), 0, sizeof(Agents));
-    LWLockInitialize(&memory->lock, LWLockNewTrancheId());
+    pg::make_lock(&memory->lock, kLockName);
   }
   LWLockRelease(AddinShmemInitLock);
-  LWLockRegisterTranche(memory->lock.tranche, "pg_standby_clone_agents");
+  pg::name_lock(&memory->lock, kLockName);
   attached = memory;
   return attached;
 }

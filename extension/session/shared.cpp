@@ -2,6 +2,7 @@
 #include "extension/session/shared.h"
 
 #include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/session/build.h"
 #include "extension/session/settings.h"
@@ -12,6 +13,7 @@ namespace session {
 namespace {
 
 Shared* attached = nullptr;
+constexpr char kLockName[] = "pg_standby_clone";
 
 // What each change means, for the log. {} stands for nothing: name and target come
 // before it.
@@ -49,7 +51,7 @@ bool is_ours(const Handle& handle) {
 
 void initialise(Shared* fresh) {
   std::memset(static_cast<void*>(fresh), 0, sizeof(Shared));
-  LWLockInitialize(&fresh->lock, LWLockNewTrancheId());
+  pg::make_lock(&fresh->lock, kLockName);
   fresh->database = InvalidOid;
   // Not from 1: after a crash, or beside another build, a temporary slot may still have the name that
   // a counter from there would give again.
@@ -158,7 +160,7 @@ Shared* shared() {
   auto* memory = static_cast<Shared*>(ShmemInitStruct(name, sizeof(Shared), &found));
   if (!found) initialise(memory);
   LWLockRelease(AddinShmemInitLock);
-  LWLockRegisterTranche(memory->lock.tranche, "pg_standby_clone");
+  pg::name_lock(&memory->lock, kLockName);
   attached = memory;
   return attached;
 }

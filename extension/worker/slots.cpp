@@ -1,7 +1,7 @@
 // slots.cpp: making, moving and dropping slots.
 #include "extension/worker/slots.h"
 
-#include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 
 namespace slots {
 namespace {
@@ -12,58 +12,22 @@ Datum name_datum(const char* name) {
   return NameGetDatum(value);
 }
 
-// Sets what an unused slot holds: forward, back, or for the first time (a slot made without
-// reserving WAL), none of which SQL can do but the first. Going back is safe as the
-// temporary slot holds that WAL.
-void take_over(const char* name, XLogRecPtr lsn) {
-  compat::acquire_slot(name);
-  SpinLockAcquire(&MyReplicationSlot->mutex);
-  MyReplicationSlot->data.restart_lsn = lsn;
-  SpinLockRelease(&MyReplicationSlot->mutex);
-  ReplicationSlotMarkDirty();
-  ReplicationSlotSave();
-  ReplicationSlotsComputeRequiredLSN();
-  ReplicationSlotRelease();
-}
-
 }  // namespace
 
 Slot find(const char* name) {
-  Slot found{};
-  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-  for (int index = 0; index < max_replication_slots; ++index) {
-    ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
-    if (!slot->in_use || std::strcmp(NameStr(slot->data.name), name) != 0) continue;
-    SpinLockAcquire(&slot->mutex);
-    found.exists = true;
-    found.is_active = slot->active_pid != 0 && slot->active_pid != MyProcPid;
-    found.is_lost = compat::is_invalidated(*slot);
-    found.restart_lsn = slot->data.restart_lsn;
-    SpinLockRelease(&slot->mutex);
-  }
-  LWLockRelease(ReplicationSlotControlLock);
-  return found;
+  pg::Slot slot;
+  if (!pg::find_slot(name, slot)) return {};
+  return {true, slot.holder != 0 && slot.holder != MyProcPid, slot.is_lost, slot.restart_lsn};
 }
 
 Consumer consumer_of(const char* name) {
   Consumer consumer{};
-  pid_t holder = 0;
-  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-  for (int index = 0; index < max_replication_slots; ++index) {
-    ReplicationSlot* slot = &ReplicationSlotCtl->replication_slots[index];
-    if (!slot->in_use || std::strcmp(NameStr(slot->data.name), name) != 0) continue;
-    SpinLockAcquire(&slot->mutex);
-    holder = slot->active_pid;
-    SpinLockRelease(&slot->mutex);
-  }
-  LWLockRelease(ReplicationSlotControlLock);
-  for (int index = 0; holder != 0 && index < max_wal_senders; ++index) {
-    WalSnd* sender = &WalSndCtl->walsnds[index];
-    SpinLockAcquire(&sender->mutex);
-    if (sender->pid == holder)
-      consumer = {sender->state == WALSNDSTATE_STREAMING, sender->apply};
-    SpinLockRelease(&sender->mutex);
-  }
+  pg::Slot slot;
+  if (!pg::find_slot(name, slot) || slot.holder == 0) return consumer;
+  pg::for_each_wal_sender([&](const pg::WalSender& sender) {
+    if (sender.pid == slot.holder)
+      consumer = {sender.state == WALSNDSTATE_STREAMING, sender.replayed};
+  });
   return consumer;
 }
 
@@ -80,7 +44,8 @@ void advance(const char* name, XLogRecPtr lsn) {
 bool hand_over(const char* temporary, const char* name, bool given) {
   Slot target = find(name);
   if (target.exists && !target.is_lost) {
-    take_over(name, find(temporary).restart_lsn);
+    // Going back is safe, as the temporary slot holds that WAL.
+    pg::set_slot(name, find(temporary).restart_lsn);
     return false;
   }
   if (target.exists && given)

@@ -2,6 +2,7 @@
 #include "extension/worker/worker.h"
 
 #include "extension/pg/compat.h"
+#include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/session/build.h"
 #include "extension/session/settings.h"
@@ -217,13 +218,7 @@ void reserve_wal() {
 
 // The timeline of the checkpoint the backup starts at.
 TimeLineID checkpoint_timeline() {
-  bool crc_ok = false;
-  LWLockAcquire(ControlFileLock, LW_SHARED);
-  ControlFileData* control = get_controlfile(".", &crc_ok);
-  LWLockRelease(ControlFileLock);
-  TimeLineID timeline = control->checkPointCopy.ThisTimeLineID;
-  pfree(control);
-  return timeline;
+  return pg::read_control_file().checkPointCopy.ThisTimeLineID;
 }
 
 void start_backup() {
@@ -265,11 +260,7 @@ void wait_for_end() {
 
 TimeLineID stop_timeline() {
   if (!record().in_recovery) return GetWALInsertionTimeLine();
-  bool crc_ok = false;
-  LWLockAcquire(ControlFileLock, LW_SHARED);
-  ControlFileData* control = get_controlfile(".", &crc_ok);
-  LWLockRelease(ControlFileLock);
-  return control->minRecoveryPointTLI;
+  return pg::read_control_file().minRecoveryPointTLI;
 }
 
 void stop_backup() {
@@ -375,7 +366,7 @@ void drop_made_slot() {
   if (session::look(work.session).phase >= Phase::kStarting) return;
   slots::Slot slot = slots::find(work.made_slot);
   if (slot.exists && !slot.is_active) {
-    ReplicationSlotDrop(work.made_slot, true);
+    pg::drop_slot(work.made_slot);
   } else if (slot.exists) {
     ereport(LOG, errmsg("pg_standby_clone: replication slot \"%s\" of a clone that did not "
                         "complete is in use and stays",
@@ -392,30 +383,9 @@ pid_t wal_sender_of(const session::Handle& session) {
   session::Locked::end();
   PGPROC* process = compat::proc_of(wanted);
   if (process == nullptr || process->roleId != area.role) return 0;
-  for (int index = 0; index < max_wal_senders; ++index) {
-    WalSnd* sender = &WalSndCtl->walsnds[index];
-    SpinLockAcquire(&sender->mutex);
-    bool is_it = sender->pid == wanted;
-    SpinLockRelease(&sender->mutex);
-    if (is_it) return wanted;
-  }
-  return 0;
-}
-
-// The postmaster says so in its lock file, before it signals anybody.
-bool server_is_stopping() {
-  char content[1024];
-  int file = open("postmaster.pid", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  ssize_t size = read(file, content, sizeof(content) - 1);
-  close(file);
-  content[Max(size, ssize_t{0})] = '\0';
-  const char* line = content;
-  for (int number = 1; number < LOCK_FILE_LINE_PM_STATUS && line != nullptr; ++number) {
-    line = std::strchr(line, '\n');
-    if (line != nullptr) ++line;
-  }
-  return line != nullptr && std::strncmp(line, PM_STATUS_STOPPING, std::strlen(PM_STATUS_STOPPING)) == 0;
+  bool is_one = false;
+  pg::for_each_wal_sender([&](const pg::WalSender& sender) { is_one |= sender.pid == wanted; });
+  return is_one ? wanted : 0;
 }
 
 // Before the server invalidates a slot it terminates whoever holds it (slot.c).
@@ -430,7 +400,7 @@ void leave(int, Datum) {
   if (work.session.record == nullptr) return;
   State state = session::look(work.session).state;
   bool was_ended = protocol::is_ended(state);
-  if (!was_ended && server_is_stopping()) {
+  if (!was_ended && pg::server_is_stopping()) {
     // Not the clone's failure: the donor goes away, and so the helper shall see it.
     drop_made_slot();
     ereport(LOG, errmsg("pg_standby_clone: clone %lld to \"%s\" is left by the server's shutdown",
@@ -455,7 +425,7 @@ void leave(int, Datum) {
 
 void fail(const ErrorData* error) {
   AbortOutOfAnyTransaction();
-  if (MyReplicationSlot != nullptr) ReplicationSlotRelease();
+  pg::release_slot();
   LWLockReleaseAll();
   // A cancel has done its work: it must not hit what is left to do.
   pqsignal(SIGINT, SIG_IGN);

@@ -12,6 +12,8 @@
 
 #include "helper/base/failure.h"
 #include "helper/base/stop.h"
+#include "helper/connection/conninfo.h"
+#include "helper/connection/copy.h"
 #include "helper/connection/copy_socket.h"
 #include "protocol/frame.h"
 
@@ -19,39 +21,6 @@ struct pg_conn;
 struct pg_result;
 
 namespace standby_clone {
-
-// What the user said about the donor.
-struct Donor {
-  std::string connection;  // conninfo, URI, or a database's name
-  std::string host, port, user;
-  bool never_ask_password = false;
-  bool ask_password = false;
-  bool primary_only = false;  // of several hosts the one that is no standby
-};
-
-// Where the first connection ended up; all others go there too, whatever a multi-host
-// string or a name server would choose next. Without a port the user's words decide.
-struct Address {
-  std::string host, hostaddr, port;
-  std::string password;  // as it was given at the prompt; empty: none was
-};
-
-// The content of one CopyData message; good until the next one is asked for.
-class Message {
- public:
-  explicit Message(protocol::Bytes bytes) : bytes_(bytes) {}
-  // As libpq hands it over.
-  Message(char* data, std::size_t size)
-      : owned_(data), bytes_(reinterpret_cast<const std::byte*>(data), size) {}
-  protocol::Bytes bytes() const { return bytes_; }
-
- private:
-  struct Free {
-    void operator()(char* data) const;
-  };
-  std::unique_ptr<char, Free> owned_;
-  protocol::Bytes bytes_;
-};
 
 // Rows of a query's answer, as texts; NULL is nullopt.
 using Rows = std::vector<std::vector<std::optional<std::string>>>;
@@ -165,14 +134,7 @@ class Connection {
 // clone, or `otherwise`.
 Kind kind_of_sqlstate(const std::string& sqlstate, Kind otherwise);
 
-// Ready-made pg_hba.conf lines if `message` is the server's "no pg_hba.conf entry";
-// empty if not.
-std::string hba_lines(const std::string& message, const std::string& database);
-
 // `value` as a string in SQL, whatever standard_conforming_strings says.
 std::string quote_literal(const std::string& value);
-
-// "key='value'" as conninfo strings want it.
-std::string quote_conninfo(const std::string& value);
 
 }  // namespace standby_clone

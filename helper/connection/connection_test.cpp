@@ -1,5 +1,6 @@
 // connection_test.cpp: what is made of the server's messages, without a server.
 #include "helper/connection/connection.h"
+#include "helper/connection/login.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -74,10 +74,12 @@ struct Begin {
   // with a frozen peer would hold up a shutdown: it ends with the clone.
   std::int32_t wal_sender_pid = 0;
   std::uint8_t gentle = 0;           // slow down while others suffer
+  // Of the request: after a failover another may have its number. Empty where request_id is 0.
+  Text request_uuid;
   static void fields(auto& field, auto& m) {
     field(m.request_id, m.target, m.destination, m.slot_name, m.label, m.slot_given,
           m.fast_checkpoint, m.verify_checksums, m.advance_slot, m.compression,
-          m.compression_level, m.streams, m.max_rate, m.wal_sender_pid, m.gentle);
+          m.compression_level, m.streams, m.max_rate, m.wal_sender_pid, m.gentle, m.request_uuid);
   }
 };
 

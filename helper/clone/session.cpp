@@ -95,6 +95,7 @@ void Session::begin() {
   protocol::Begin request;
   std::string destination = destination_of(options_);
   request.request_id = options_.request_id;
+  request.request_uuid = options_.request_uuid;
   request.target = options_.name;
   request.destination = destination;
   request.slot_name = options_.slot;

@@ -68,6 +68,7 @@ struct Options {
   bool allow_overwrite = false;
   bool manage_server = false;
   std::int64_t request_id = 0;  // of request_standby_clone(); 0: the command's own clone
+  std::string request_uuid;     // its identity beyond the number
 
   // What is shown.
   bool progress = false;

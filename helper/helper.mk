@@ -15,7 +15,7 @@ HELPER_SANITIZE := $(HELPER_SANITIZE_$(VARIANT)) \
   $(if $(VARIANT),$(if $(findstring clang,$(CXX)),,-Wno-maybe-uninitialized))
 
 PKG_CONFIG ?= pkg-config
-HELPER_INCLUDES := -I$(top) $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null || echo -I`$(PG_CONFIG) --includedir`)
+HELPER_INCLUDES := -I$(top) $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null || echo -I`$(PG_CONFIG) --includedir 2>/dev/null`)
 HELPER_CXXFLAGS ?= -O2 -g
 # Where --start looks for pg_ctl, among other places.
 HELPER_INCLUDES += -DSERVER_BINARIES='"$(shell $(PG_CONFIG) --bindir 2>/dev/null)"'

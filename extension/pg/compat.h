@@ -4,10 +4,6 @@
 
 #include "extension/pg/server.h"
 
-#if PG_VERSION_NUM < 150000
-#error "pg_standby_clone needs PostgreSQL 15 or later"
-#endif
-
 namespace compat {
 
 // What this library was built for.
@@ -23,6 +19,31 @@ struct BackendCounts {
   int workers;
 };
 BackendCounts count_backends();
+
+// 19 has handlers of another type, and its own word for the one that ignores.
+inline void ignore_signal(int signal) {
+#if PG_VERSION_NUM >= 190000
+  pqsignal(signal, PG_SIG_IGN);
+#else
+  pqsignal(signal, SIG_IGN);
+#endif
+}
+
+// What pg_stat_progress_basebackup has beside phase and sizes.
+inline void show_full_backup() {
+#if PG_VERSION_NUM >= 190000
+  pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TYPE, PROGRESS_BASEBACKUP_BACKUP_TYPE_FULL);
+#endif
+}
+
+// The configuration files that a setting may place outside of the data directory; NULL: it has none.
+inline constexpr auto configuration_files() {
+#if PG_VERSION_NUM >= 190000
+  return std::array{&ConfigFileName, &HbaFileName, &IdentFileName, &HostsFileName};
+#else
+  return std::array{&ConfigFileName, &HbaFileName, &IdentFileName};
+#endif
+}
 
 // The backend with this process id, or NULL.
 inline PGPROC* proc_of(pid_t pid) { return pid == 0 ? nullptr : BackendPidGetProc(pid); }

@@ -8,7 +8,11 @@ bool copy_slot(int index, Slot& slot) {
   if (!place->in_use) return false;
   SpinLockAcquire(&place->mutex);
   strlcpy(slot.name, NameStr(place->data.name), sizeof(slot.name));
+#if PG_VERSION_NUM >= 190000
+  slot.holder = place->active_proc == INVALID_PROC_NUMBER ? 0 : GetPGProcByNumber(place->active_proc)->pid;
+#else
   slot.holder = place->active_pid;
+#endif
   slot.is_logical = SlotIsLogical(place);
 #if PG_VERSION_NUM >= 160000
   slot.is_lost = place->data.invalidated != RS_INVAL_NONE;
@@ -30,7 +34,13 @@ bool find_slot(const char* name, Slot& slot) {
   return found;
 }
 
-void check_slot_name(const char* name) { ReplicationSlotValidateName(name, ERROR); }
+void check_slot_name(const char* name) {
+#if PG_VERSION_NUM >= 190000
+  ReplicationSlotValidateName(name, false, ERROR);
+#else
+  ReplicationSlotValidateName(name, ERROR);
+#endif
+}
 
 void set_slot(const char* name, XLogRecPtr restart_lsn) {
 #if PG_VERSION_NUM >= 180000

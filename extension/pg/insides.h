@@ -68,6 +68,9 @@ void for_each_wal_sender(Look look) {
 // pg_control, whole (trap 14). An ERROR if its CRC is wrong.
 ControlFileData read_control_file();
 
+// Room for the name of a piece of shared memory, its end included: what 15 to 18 have.
+inline constexpr std::size_t kSharedNameSize = 48;
+
 // A new lock in shared memory, which processes that have mapped it then name. In wait events, too.
 void make_lock(LWLock* lock, const char* name);
 void name_lock(const LWLock* lock, const char* name);

@@ -8,6 +8,7 @@
 // where a type of ours lives across a server call.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -1,5 +1,6 @@
 // files.cpp: what a clone would copy, by the very list a clone gets; and what stays behind.
 #include "extension/catalogue/list.h"
+#include "extension/pg/compat.h"
 #include "extension/pg/text.h"
 #include "extension/preflight/checks.h"
 
@@ -87,7 +88,8 @@ bool is_inside_data_directory(const char* file) {
 void report_left_behind(Findings& findings, const Census& census) {
   StringInfoData outside;
   initStringInfo(&outside);
-  for (const char* file : {ConfigFileName, HbaFileName, IdentFileName}) {
+  for (char** place : compat::configuration_files()) {
+    const char* file = *place;
     if (file == nullptr || is_inside_data_directory(file)) continue;
     appendStringInfo(&outside, "%s%s", outside.len > 0 ? "\n" : "", file);
   }

@@ -157,7 +157,7 @@ void add_settings(Findings& findings) {
 void check_control_file(Findings& findings) {
   ControlFileData control = pg::read_control_file();
   add(findings, "page_checksums", Verdict::kOk,
-      control.data_checksum_version != 0 ? "on: each page is verified"
+      DataChecksumsEnabled() ? "on: each page is verified"
                                           : "off: a damaged page is not noticed");
   // Of the primary, as the standby heard of it last (trap 40).
   if (RecoveryInProgress() && !control.checkPointCopy.fullPageWrites)

@@ -145,12 +145,14 @@ bool is_corrupted(Reader& reader, char* page, std::uint64_t offset, std::uint32_
 void verify(Reader& reader, char* bytes, std::size_t size, std::uint64_t offset,
             BadPages& bad) {
   if (!reader.verify_checksums || !reader.has_page_checksums || offset % BLCKSZ != 0) return;
+  if (!session::have_page_checksums(reader.session->area)) return;
   std::size_t pages = size / BLCKSZ;
   std::uint32_t first_block = reader.first_block + static_cast<std::uint32_t>(offset / BLCKSZ);
   for (std::size_t index = find_bad_page(bytes, 0, pages, first_block); index < pages;
        index = find_bad_page(bytes, index + 1, pages, first_block)) {
     std::uint32_t block = first_block + static_cast<std::uint32_t>(index);
     if (!is_corrupted(reader, bytes + index * BLCKSZ, offset + index * BLCKSZ, block)) continue;
+    if (!session::have_page_checksums(reader.session->area)) return;
     if (bad.count++ == 0) bad.first_block = block;
     ereport(WARNING,
             errcode(ERRCODE_DATA_CORRUPTED),
@@ -340,7 +342,7 @@ void open_reader(Reader& reader, Channel& channel, session::Handle& session,
   reader.channel = &channel;
   reader.session = &session;
   reader.slot = slot;
-  reader.verify_checksums = session.record->verify_checksums && DataChecksumsEnabled();
+  reader.verify_checksums = session.record->verify_checksums;
   reader.descriptor = -1;
   reader.cache.descriptor = -1;
   reader.worked_since_us = session::monotonic_us();

@@ -29,7 +29,8 @@ bool is_inside_data_directory(const char* file) {
 
 // Configuration files that no clone takes along, one a line.
 void list_external_files(StringInfo list) {
-  for (const char* file : {ConfigFileName, HbaFileName, IdentFileName}) {
+  for (char** place : compat::configuration_files()) {
+    const char* file = *place;
     if (file == nullptr || is_inside_data_directory(file)) continue;
     if (list->len > 0) appendStringInfoChar(list, '\n');
     appendStringInfoString(list, file);
@@ -61,7 +62,7 @@ void welcome() {
   message.block_size = control.blcksz;
   message.segment_blocks = control.relseg_size;
   message.wal_segment_size = control.xlog_seg_size;
-  message.data_checksum_version = control.data_checksum_version;
+  message.data_checksum_version = DataChecksumsEnabled() ? control.data_checksum_version : 0;
   message.directory_mode = data_directory_mode;
   message.max_streams = settings::max_streams;
   message.lease_ms = settings::reconnect_timeout_s * 1000;

@@ -21,7 +21,7 @@ static_assert(sizeof(Agents) <= 8192);
 Agents* agents() {
   static Agents* attached = nullptr;
   if (attached != nullptr) return attached;
-  char name[SHMEM_INDEX_KEYSIZE];
+  char name[pg::kSharedNameSize];
   snprintf(name, sizeof(name), "pg_standby_clone agents %d %zu", kAgentsLayout, sizeof(Agents));
   bool found = false;
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);

@@ -118,6 +118,7 @@ SessionArea* make_area(dsm_segment** segment) {
   pg_atomic_init_u64(&area->max_rate, 0);
   pg_atomic_init_u64(&area->gentle_look_us, 0);
   pg_atomic_init_u32(&area->gentle_permille, sender::kFullPace);
+  pg_atomic_init_u32(&area->page_checksums_on, DataChecksumsEnabled());
   pg_atomic_init_u64(&area->disk_read_bytes, 0);
   pg_atomic_init_u64(&area->disk_read_us, 0);
   for (StreamSlot& slot : area->streams) {
@@ -153,7 +154,7 @@ Handle attach_area(Record* record, std::uint64_t generation, dsm_handle area) {
 // and no process of it reads what a process of the other has written.
 Shared* shared() {
   if (attached != nullptr) return attached;
-  char name[SHMEM_INDEX_KEYSIZE];
+  char name[pg::kSharedNameSize];
   snprintf(name, sizeof(name), "pg_standby_clone %s", kBuild);
   bool found = false;
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
@@ -172,6 +173,11 @@ std::uint64_t monotonic_us() {
 }
 
 std::uint64_t monotonic_ms() { return monotonic_us() / 1000; }
+
+bool have_page_checksums(SessionArea* area) {
+  if (!DataChecksumsEnabled()) pg_atomic_write_u32(&area->page_checksums_on, 0);
+  return pg_atomic_read_u32(&area->page_checksums_on) != 0;
+}
 
 void wake(pid_t pid) {
   if (PGPROC* proc = compat::proc_of(pid)) SetLatch(&proc->procLatch);

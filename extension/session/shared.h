@@ -121,6 +121,8 @@ struct SessionArea {
   bool advance_slot;
   protocol::Compression compression;
   std::int8_t compression_level;
+  // Page checksums were on when the session began, and whenever somebody looked since.
+  pg_atomic_uint32 page_checksums_on;
   pid_t wal_sender_pid;    // of the helper's WAL connection, as it says; 0: none; Shared::lock
   Oid role;                // whose clone it is
   // The token bucket of all streams (sender/rate.h).
@@ -149,6 +151,11 @@ Shared* shared();
 // Milliseconds and microseconds of a clock that no administrator sets.
 std::uint64_t monotonic_ms();
 std::uint64_t monotonic_us();
+
+// Were page checksums on before the backup began, and all the time since? A server that lets them be
+// switched while it runs has pages without any until they are on again. Asked by each stream when
+// it has read pages, and by the worker each second.
+bool have_page_checksums(SessionArea* area);
 
 struct Locked {
   // For short stretches: Locked::begin(); ...; Locked::end(). No destructor, as

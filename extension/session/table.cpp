@@ -74,7 +74,7 @@ Argument boolean(bool value) { return {BOOLOID, BoolGetDatum(value), false}; }
 std::uint64_t run(const char* statement, std::initializer_list<Argument> arguments) {
   constexpr int kArgumentsMax = 32;
   Oid types[kArgumentsMax];
-  Datum values[kArgumentsMax];
+  Datum values[kArgumentsMax]{};
   char nulls[kArgumentsMax]{};
   int count = 0;
   Assert(arguments.size() <= kArgumentsMax);

@@ -155,6 +155,7 @@ void show_phase(int phase) {
   // AbortTransaction clears the row, so each phase shows the whole of it again.
   work.shown_phase = phase;
   pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
+  compat::show_full_backup();
   pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL, -1);
   pgstat_progress_update_param(PROGRESS_BASEBACKUP_TBLSPC_TOTAL, work.tablespace_count + 1);
   pgstat_progress_update_param(PROGRESS_BASEBACKUP_PHASE, phase);
@@ -204,6 +205,7 @@ void take_turn() {
   find_stop_reason();
   if (work.stop_reason != nullptr) stop_now();
   follow_helper();
+  session::have_page_checksums(work.session.area);
   show_progress();
   advance_slot(false);
 }
@@ -428,7 +430,7 @@ void fail(const ErrorData* error) {
   pg::release_slot();
   LWLockReleaseAll();
   // A cancel has done its work: it must not hit what is left to do.
-  pqsignal(SIGINT, SIG_IGN);
+  compat::ignore_signal(SIGINT);
   QueryCancelPending = false;
   find_stop_reason();
   if (work.stop_reason != nullptr) {
@@ -525,6 +527,8 @@ void temporary_slot_name(char (&name)[NAMEDATALEN], std::uint64_t generation) {
 
 BackgroundWorkerHandle* start(const session::Handle& session) {
   BackgroundWorker wanted{};
+  // Not BGWORKER_INTERRUPTIBLE (19): a CREATE DATABASE with this one as its template would end a clone of
+  // hours, and still meet the streams.
   wanted.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   wanted.bgw_start_time = BgWorkerStart_ConsistentState;
   wanted.bgw_restart_time = BGW_NEVER_RESTART;

@@ -2,8 +2,10 @@
 // every machine this program runs on.
 #include "helper/disk/control_file.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <fmt/format.h>
 #include <span>
 
@@ -14,14 +16,23 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-// 15 and 16; 17 changed a record of the WAL, but no place here.
-constexpr std::uint32_t kVersionOf15 = 1300;
-constexpr std::uint32_t kVersionOf17 = 1700;
-constexpr std::uint32_t kVersionOf18 = 1800;
+// Where things are in one version of pg_control.
+struct Layout {
+  std::uint32_t version;
+  std::size_t sizes;            // max_align, the first of what describes how the cluster is stored
+  std::size_t slru_pages;       // 0: it has no such field
+  std::size_t wal_sizes;        // wal_block_size and the six words after it
+  std::size_t checksum_version;
+  std::size_t char_signedness;  // 0: it has no such field
+  std::size_t crc;              // of all before it; the last
+};
 
-// Where the CRC of all before it is.
-constexpr std::size_t kCrcOf15To17 = 288;
-constexpr std::size_t kCrcOf18 = 292;
+constexpr Layout kLayouts[] = {
+    {1300, 204, 0, 224, 252, 0, 288},      // 15 and 16
+    {1700, 204, 0, 224, 252, 0, 288},      // only a record of the WAL was changed
+    {1800, 204, 0, 224, 252, 256, 292},
+    {1905, 212, 232, 236, 268, 272, 308},  // 19
+};
 
 template <class Number>
 Number number_at(std::string_view bytes, std::size_t at) {
@@ -33,31 +44,32 @@ Number number_at(std::string_view bytes, std::size_t at) {
 }  // namespace
 
 std::optional<ControlFile> ControlFile::parse(std::string_view bytes) {
-  if (bytes.size() < kCrcOf18 + 4) return std::nullopt;
   auto word = [&](std::size_t at) { return number_at<std::uint32_t>(bytes, at); };
+  if (bytes.size() < 12) return std::nullopt;
+  auto layout = std::find_if(std::begin(kLayouts), std::end(kLayouts),
+                             [&](const Layout& known) { return known.version == word(8); });
+  if (layout == std::end(kLayouts) || bytes.size() < layout->crc + 4) return std::nullopt;
+  if (protocol::crc32c(std::as_bytes(std::span(bytes.substr(0, layout->crc)))) != word(layout->crc))
+    return std::nullopt;
   ControlFile file;
   file.system_identifier = number_at<std::uint64_t>(bytes, 0);
-  file.version = word(8);
-  if (file.version != kVersionOf15 && file.version != kVersionOf17 && file.version != kVersionOf18)
-    return std::nullopt;
-  std::size_t crc_at = file.version == kVersionOf18 ? kCrcOf18 : kCrcOf15To17;
-  if (protocol::crc32c(std::as_bytes(std::span(bytes.substr(0, crc_at)))) != word(crc_at))
-    return std::nullopt;
+  file.version = layout->version;
   file.catalog_version = word(12);
   file.state = word(16);
-  file.max_align = word(204);
-  file.float_format = number_at<double>(bytes, 208);
-  file.block_size = word(216);
-  file.segment_blocks = word(220);
-  file.wal_block_size = word(224);
-  file.wal_segment_size = word(228);
-  file.name_size = word(232);
-  file.index_keys = word(236);
-  file.toast_chunk_size = word(240);
-  file.large_object_size = word(244);
-  file.float8_by_value = bytes[248] != 0;
-  file.checksum_version = word(252);
-  if (file.version == kVersionOf18) file.char_is_signed = bytes[256] != 0;
+  file.max_align = word(layout->sizes);
+  file.float_format = number_at<double>(bytes, layout->sizes + 4);
+  file.block_size = word(layout->sizes + 12);
+  file.segment_blocks = word(layout->sizes + 16);
+  if (layout->slru_pages != 0) file.slru_segment_pages = word(layout->slru_pages);
+  file.wal_block_size = word(layout->wal_sizes);
+  file.wal_segment_size = word(layout->wal_sizes + 4);
+  file.name_size = word(layout->wal_sizes + 8);
+  file.index_keys = word(layout->wal_sizes + 12);
+  file.toast_chunk_size = word(layout->wal_sizes + 16);
+  file.large_object_size = word(layout->wal_sizes + 20);
+  file.float8_by_value = bytes[layout->wal_sizes + 24] != 0;
+  file.checksum_version = word(layout->checksum_version);
+  if (layout->char_signedness != 0) file.char_is_signed = bytes[layout->char_signedness] != 0;
   return file;
 }
 
@@ -78,6 +90,7 @@ std::string difference_of(const ControlFile& here, const ControlFile& donor) {
            {"the WAL segment size", here.wal_segment_size, donor.wal_segment_size},
            {"the block size", here.block_size, donor.block_size},
            {"the number of blocks of a segment", here.segment_blocks, donor.segment_blocks},
+           {"the number of pages of an SLRU segment", here.slru_segment_pages, donor.slru_segment_pages},
            {"the WAL block size", here.wal_block_size, donor.wal_block_size},
            {"the maximum alignment", here.max_align, donor.max_align},
            {"the length of names", here.name_size, donor.name_size},

@@ -1,6 +1,6 @@
 // control_file.h: the few fields of pg_control that say whether two data directories are of
 // one cluster, read without the server's headers. Their places are the same in PostgreSQL 13
-// to 18; only the checksum at the end has moved.
+// to 18, but for the checksum at the end; 19 has two fields more before them.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ struct ControlFile {
   double float_format = 0;
   std::uint32_t block_size = 0;
   std::uint32_t segment_blocks = 0;
+  std::uint32_t slru_segment_pages = 32;  // PostgreSQL 19 and later; the same in all before
   std::uint32_t wal_block_size = 0;
   std::uint32_t wal_segment_size = 0;
   std::uint32_t name_size = 0;

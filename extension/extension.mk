@@ -17,6 +17,12 @@ SHLIB_LINK += -lstdc++ -lzstd
 BUILD_SOURCES := $(shell find $(VPATH)/extension $(VPATH)/protocol -name '*.h' -o -name '*.cpp' | LC_ALL=C sort)
 STANDBY_CLONE_BUILD := $(shell cat $(BUILD_SOURCES) | sha256sum | cut -c1-16)
 
+# What is known of a server's insides is known of these.
+MAJOR := $(shell $(PG_CONFIG) --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+ifeq (,$(filter 15 16 17 18 19,$(MAJOR)))
+$(error PostgreSQL $(MAJOR) is not known: compare extension/pg/insides.cpp, extension/pg/compat.*, extension/catalogue/names.cpp and helper/disk/control_file.cpp with it, then name it in extension/extension.mk)
+endif
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 

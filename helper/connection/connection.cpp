@@ -31,6 +31,25 @@ std::string quote_literal(const std::string& value) {
   return quoted + "'";
 }
 
+Connection::Connection(const Donor& donor, Purpose purpose, const Address* address,
+                       const StopSource& stop)
+    : conninfo_(donor), stop_(stop) {
+  Login login(conninfo_, purpose, last_notice_, stop);
+  if (address != nullptr)
+    login.use_password(address->password);
+  else
+    login.is_first(!donor.never_ask_password);
+  if (address == nullptr && donor.ask_password && !donor.never_ask_password)
+    login.use_password(ask_for_password());
+  bool is_given = address != nullptr && !address->port.empty();
+  connection_ = is_given ? login.connect({*address}, "any")
+                         : login.connect(conninfo_.hosts(), conninfo_.value("target_session_attrs"));
+  password_ = login.password();
+  if (PQsetnonblocking(connection_, 1) == 0) return;
+  PQfinish(connection_);
+  fail(Kind::kInternal, "out of memory for a connection");
+}
+
 Connection::~Connection() { PQfinish(connection_); }
 
 void Connection::fail_lost(const std::string& what) const {
@@ -47,6 +66,12 @@ Address Connection::address() const {
   auto text = [](const char* value) { return std::string(value == nullptr ? "" : value); };
   return {text(PQhost(connection_)), text(PQhostaddr(connection_)), text(PQport(connection_)),
           password_};
+}
+
+std::vector<Address> Connection::choices() const {
+  std::vector<Address> choices = conninfo_.hosts();
+  for (Address& choice : choices) choice.password = password_;
+  return choices;
 }
 
 int Connection::server_version() const { return PQserverVersion(connection_); }

@@ -15,6 +15,7 @@
 #include "helper/connection/conninfo.h"
 #include "helper/connection/copy.h"
 #include "helper/connection/copy_socket.h"
+#include "helper/connection/login.h"
 #include "protocol/frame.h"
 
 struct pg_conn;
@@ -25,16 +26,14 @@ namespace standby_clone {
 // Rows of a query's answer, as texts; NULL is nullopt.
 using Rows = std::vector<std::vector<std::optional<std::string>>>;
 
-enum class Purpose { kDatabase, kReplication };
-
 // What no server takes this long for: the connection is one in name only.
 inline constexpr std::chrono::seconds kAnswerLimit{30};
 
 class Connection {
  public:
-  // Fails with kConnection; the hint says what to add to pg_hba.conf where that is
-  // missing. Without an address the user's words decide, and a password may be asked
-  // for on the terminal.
+  // Each place that is tried has its own limit of time (login.h). Fails with kConnection; the hint
+  // says what to add to pg_hba.conf where that is missing. Without an address the user's words decide,
+  // and a password may be asked for on the terminal.
   Connection(const Donor& donor, Purpose purpose, const Address* address, const StopSource& stop);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -43,6 +42,8 @@ class Connection {
   Address address() const;
   // All that the user's words name, in their order, not resolved.
   std::vector<Address> choices() const;
+  // What was said about the donor, with what libpq adds to it.
+  const std::vector<ConninfoOption>& options() const { return conninfo_.options(); }
   int server_version() const;  // 150018
   int backend_pid() const;
   std::string database() const;
@@ -103,25 +104,21 @@ class Connection {
   // After an ended copy: the rows the server sends next, until it is ready.
   Rows finish_copy(Kind kind);
 
-  // What the standby's primary_conninfo says: the user's own options, without those
-  // libpq fills in, database, replication and (unless `with_password`) password.
+  // What the standby's primary_conninfo says.
   std::string standby_conninfo(const std::string& application_name, bool with_password,
-                               bool with_database) const;
+                               bool with_database) const {
+    return conninfo_.for_standby(application_name, with_password, with_database);
+  }
 
  private:
-  void connect(const Donor& donor, Purpose purpose, const Address* address);
-  bool finish_connecting();
   std::unique_ptr<pg_result, void (*)(pg_result*)> next_result(Kind kind);
   void consume_input();
-  [[noreturn]] void fail_connecting(Purpose purpose) const;
   [[noreturn]] void fail_lost(const std::string& what) const;
 
+  const Conninfo conninfo_;
   pg_conn* connection_ = nullptr;
   const StopSource& stop_;
   std::string password_;
-  bool user_gave_database_ = false;
-  bool is_reconnect_ = false;
-  bool primary_only_ = false;
   bool copy_ended_ = false;
   bool output_pending_ = false;
   std::optional<CopySocket> socket_;  // set: what is sent passes by libpq,

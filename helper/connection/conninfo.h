@@ -1,7 +1,8 @@
-// conninfo.h: how the donor is named: what the user says, and one place of those it leads to.
+// conninfo.h: how the donor is named: what the user's words lead to, as libpq reads them.
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace standby_clone {
 
@@ -19,6 +20,37 @@ struct Donor {
 struct Address {
   std::string host, hostaddr, port;
   std::string password;  // as it was given at the prompt; empty: none was
+};
+
+struct ConninfoOption {
+  std::string keyword, value;
+  bool is_default = false;  // libpq's own
+  bool is_secret = false;
+};
+
+// The user's words, the service they name, the environment (PGHOST, PGSERVICE, ...) and libpq's
+// defaults, put together by libpq itself.
+class Conninfo {
+ public:
+  // Connects nowhere. Fails with kUsage.
+  explicit Conninfo(const Donor& donor);
+
+  // Those that have a value; dbname is there if anybody named one.
+  const std::vector<ConninfoOption>& options() const { return options_; }
+  std::string value(const std::string& keyword) const;  // "": none
+
+  std::string database() const;  // else ours
+  // All hosts in their order, not resolved.
+  std::vector<Address> hosts() const;
+
+  // What the standby's primary_conninfo says: the user's own options, without those
+  // libpq fills in, database, replication and (unless `with_password`) password.
+  std::string for_standby(const std::string& application_name, bool with_password,
+                          bool with_database) const;
+
+ private:
+  std::vector<ConninfoOption> options_;
+  bool primary_only_ = false;
 };
 
 // "key='value'" as conninfo strings want it.

@@ -1,5 +1,6 @@
 // server.cpp: the settings a clone needs, and whether what it takes is free.
 #include "extension/pg/compat.h"
+#include "extension/pg/encryption.h"
 #include "extension/pg/insides.h"
 #include "extension/preflight/checks.h"
 #include "extension/session/settings.h"
@@ -169,6 +170,18 @@ void check_control_file(Findings& findings) {
   add_fact(findings, "block_size", psprintf("%u", control.blcksz));
 }
 
+// Said only where there is any.
+void check_encryption(Findings& findings) {
+  pg::Encryption found = pg::find_encryption();
+  if (found.obstacle != nullptr)
+    add(findings, "encryption", Verdict::kError, found.obstacle, found.hint);
+  else if (found.by != nullptr)
+    add(findings, "encryption", Verdict::kWarning,
+        psprintf("%s: page checksums of encrypted relations cannot be verified from outside of the server; where a database "
+                 "has keys, its pages are not", found.by),
+        "Give the standby's server the same key provider; pg_amcheck reads the pages there, decrypted.");
+}
+
 }  // namespace
 
 void check_caller() {
@@ -191,6 +204,7 @@ void check_server(Findings& findings) {
   check_connections(findings, taken);
   check_clones(findings);
   check_control_file(findings);
+  check_encryption(findings);
   add_settings(findings);
 }
 

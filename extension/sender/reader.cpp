@@ -6,6 +6,7 @@
 
 #include "extension/catalogue/list.h"
 #include "extension/pg/compat.h"
+#include "extension/pg/encryption.h"
 #include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/gentle.h"
@@ -91,7 +92,7 @@ bool open_file(Reader& reader, std::string_view wanted) {
   reader.descriptor = descriptor;
   watch_file(reader.cache, descriptor);
   strlcpy(reader.path, path, sizeof(reader.path));
-  reader.has_page_checksums = readable.has_page_checksums;
+  reader.has_page_checksums = readable.has_page_checksums && pg::has_plain_pages(path);
   reader.first_block = readable.first_block;
   return true;
 }

@@ -2,6 +2,7 @@
 #include "extension/sender/serve.h"
 
 #include "extension/pg/compat.h"
+#include "extension/pg/encryption.h"
 #include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/control.h"
@@ -87,6 +88,10 @@ void check_donor() {
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("this server has no replication slots (max_replication_slots = 0)"),
             errhint("Raise max_replication_slots and restart the server."));
+  pg::Encryption encryption = pg::find_encryption();
+  if (encryption.obstacle != nullptr)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", encryption.obstacle),
+            errhint("%s", encryption.hint));
 }
 
 Hello receive_hello(Channel& channel) {

@@ -93,7 +93,7 @@ test:
 	@$(MAKE) --no-print-directory server-tests
 
 server-tests: stage
-	@$(top)/ci/run-tests regress tap
+	@$(top)/ci/run-tests regress tap $(TAP)
 
 regress: stage
 	@$(top)/ci/run-tests regress

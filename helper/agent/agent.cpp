@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 #include <memory>
 
-#include "helper/agent/directory.h"
 #include "helper/agent/queue.h"
 #include "helper/agent/run.h"
 #include "helper/agent/service.h"
+#include "helper/claim/look.h"
 #include "helper/progress/progress.h"
 
 namespace standby_clone {
@@ -146,7 +146,6 @@ void Agent::take_request() {
 }
 
 void Agent::show_directory() {
-  // Not looked at while a clone takes it: looking tries its lock.
   queue_.show(run_ ? "being cloned"
                    : name_of(state_of_directory(options_.data_directory,
                                                 queue_.system_identifier())));

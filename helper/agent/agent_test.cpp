@@ -6,11 +6,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "helper/agent/directory.h"
 #include "helper/agent/request.h"
 #include "helper/agent/run.h"
 #include "helper/agent/service.h"
 #include "helper/base/failure.h"
+#include "helper/claim/neighbour.h"
 #include "helper/disk/journal.h"
 #include "helper/disk/scratch_directory.h"
 
@@ -101,54 +101,10 @@ class AgentDirectory : public testing::Test {
     std::memcpy(control.data(), &identifier, sizeof(identifier));
     put("global/pg_control", control);
   }
-  void put_server() {
-    put("postmaster.pid", std::to_string(getpid()) + "\n/data\n1\n5432\n/tmp\n\n1 2\nready\n");
-  }
   std::string path() const { return scratch_.path() + "/data"; }
-  std::string state(std::uint64_t identifier = 42) const {
-    return name_of(state_of_directory(path(), identifier));
-  }
 
   ScratchDirectory scratch_;
 };
-
-TEST_F(AgentDirectory, in_every_state) {
-  EXPECT_EQ(state(), "empty");
-  std::filesystem::create_directory(path());
-  EXPECT_EQ(state(), "empty");
-  put("something");
-  EXPECT_EQ(state(), "not empty");
-  put_cluster(42);
-  EXPECT_EQ(state(), "stopped primary");
-  EXPECT_EQ(state(41), "foreign");
-  EXPECT_EQ(state(0), "stopped primary");
-  put("standby.signal");
-  EXPECT_EQ(state(), "stopped standby");
-  put_server();
-  EXPECT_EQ(state(), "running standby");
-  std::filesystem::remove(path() + "/standby.signal");
-  EXPECT_EQ(state(), "running primary");
-  std::filesystem::remove_all(path());
-  put(kJournalName);
-  put("PG_VERSION", "15\n");
-  EXPECT_EQ(state(), "unfinished clone");
-}
-
-TEST_F(AgentDirectory, of_a_server_that_died_is_a_stopped_one) {
-  put_cluster(42);
-  put("standby.signal");
-  put("postmaster.pid", "999999999\n/data\n1\n5432\n/tmp\n\n1 2\nready\n");
-  EXPECT_EQ(state(), "stopped standby");
-  EXPECT_EQ(major_version_of(path()), 15);
-}
-
-TEST_F(AgentDirectory, that_is_a_file_or_holds_half_a_control_file_is_no_cluster) {
-  put("global/pg_control", "short");
-  EXPECT_EQ(state(), "not empty");
-  std::filesystem::remove_all(path());
-  std::ofstream(path()) << "x";
-  EXPECT_EQ(state(), "not empty");
-}
 
 class AgentMay : public AgentDirectory {
  protected:
@@ -183,7 +139,8 @@ TEST_F(AgentMay, a_used_directory_by_both_sides_only) {
 
 TEST_F(AgentMay, a_running_server_with_leave_to_stop_it_only) {
   put_cluster(42);
-  put_server();
+  Neighbour server(path());
+  put("postmaster.pid", std::to_string(server.pid()) + "\n/data\n1\n5432\n/tmp\n\n1 2\nready\n");
   EXPECT_NE(refusal(R"({"delta": true})", true, false).find("--manage-server"), std::string::npos);
   EXPECT_EQ(refusal(R"({"delta": true})", true, true), "");
 }

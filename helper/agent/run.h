@@ -30,7 +30,6 @@ class Run {
 
  private:
   void carry_out();
-  bool make_way();
 
   const Options& agent_;
   const Request request_;

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "helper/base/first_failure.h"
+#include "helper/claim/claim.h"
 #include "helper/clone/copy.h"
+#include "helper/clone/old_server.h"
 #include "helper/clone/session.h"
 #include "helper/clone/start.h"
 #include "helper/clone/takeover.h"
 #include "helper/disk/target.h"
-#include "helper/preflight/directory.h"
+#include "helper/preflight/host.h"
 #include "helper/preflight/preflight.h"
 #include "helper/standby/standby.h"
 #include "helper/wal/receiver.h"
@@ -55,7 +57,8 @@ class Clone {
         stop_(&stop),
         failure_(stop_),
         session_(options, progress, stop_, predecessor),
-        start_(options, progress, stop_) {}
+        start_(options, progress, stop_),
+        old_server_(options, progress, stop_) {}
 
   // Nothing: it is complete.
   std::optional<Ending> run();
@@ -71,6 +74,8 @@ class Clone {
   Lsn durable_wal() const;
   void wait_for_checkpoint();
   void fetch_list();
+  void check_places();
+  void take();
   void make_layout();
   void clear_leftovers();
   void check_space();
@@ -107,6 +112,7 @@ class Clone {
   std::unique_ptr<Target> target_;
   Session session_;
   StandbyStart start_;
+  OldServer old_server_;
   std::unique_ptr<WalReceiver> wal_;
   FileList list_;
   std::unordered_map<std::string, KnownFile> known_files_;  // durable from an earlier run
@@ -149,12 +155,17 @@ Ending Clone::give_up(const Failure& caught) {
     leave_at_once(exit_code(failure.kind));
   }
   if (copy_) copy_->join();
+  if (disk_work_.valid()) disk_work_.wait();
   wal_.reset();
   std::string remains;
   try {
     remains = clean_up();
   } catch (const Failure& second) {
     remains = "what was made could not be removed: " + second.message;
+  }
+  if (target_ && !target_->is_taken()) {
+    target_.reset();
+    old_server_.start_again();
   }
   return {failure, remains};
 }
@@ -184,9 +195,13 @@ void Clone::make() {
   session_.connect();
   open_target();
   if (options_.start) start_.check(session_);
+  old_server_.check();
+  old_server_.stop();
   begin();
   wait_for_checkpoint();
   fetch_list();
+  on_disk([this] { check_places(); });
+  on_disk([this] { take(); });
   on_disk([this] { make_layout(); });
   start_wal();
   copy();
@@ -205,14 +220,13 @@ bool Clone::is_complete_already() const {
 }
 
 void Clone::open_target() {
-  target_ = std::make_unique<Target>(TargetOptions{options_.data_directory,
-                                                   options_.tablespace_mapping,
-                                                   options_.wal_directory, options_.sync,
-                                                   options_.delta});
+  target_ = standby_clone::open_target(
+      TargetOptions{options_.data_directory, options_.tablespace_mapping, options_.wal_directory,
+                    options_.sync, options_.delta},
+      leave_of(options_), [this](const std::string& words) { progress_.warn(words); });
   if (target_->was_complete())
     return progress_.note("the clone in \"" + target_->path() + "\" was complete already");
-  take_over(*target_, session_.control(), session_.donor());
-  target_->set_directory_mode(session_.donor().directory_mode);
+  check_identity(*target_, session_.control(), session_.donor());
 }
 
 // An earlier run died when all was done; its session is over.
@@ -271,10 +285,22 @@ void Clone::fetch_list() {
     progress_.warn("\"" + path + "\" is a link or a special file and does not travel");
 }
 
-void Clone::make_layout() {
+void Clone::check_places() {
   std::vector<std::string> donor_directories;
   for (const auto& tablespace : list_.tablespaces) donor_directories.push_back(tablespace.target);
   target_->check_mapping(donor_directories);
+  for (const auto& tablespace : list_.tablespaces)
+    target_->check_tablespace(tablespace.path, tablespace.target);
+}
+
+// Nothing that is asked for after this may refuse: from here on a used directory is changed.
+void Clone::take() {
+  if (target_->state() == Target::State::kCluster)
+    claim_cluster(*target_, {.to_update = true, .to_assume_stopped = options_.assume_stopped});
+  target_->set_directory_mode(session_.donor().directory_mode);
+}
+
+void Clone::make_layout() {
   for (const auto& directory : list_.directories) {
     if (directory.starts_with("pg_tblspc/")) continue;
     target_->make_directory(directory);

@@ -1,4 +1,4 @@
-// takeover.cpp: identity first, then the probe, then the first change.
+// takeover.cpp: identity first, then the probe.
 //
 // The probe comes before pg_control loses its name: should the directory be a running server's
 // (a shared disk, another mount of it: its postmaster.pid then means nothing here), a checkpoint
@@ -47,7 +47,7 @@ void check_is_same_cluster(const Target& target, const ControlFile& donor) {
 
 }  // namespace
 
-void take_over(Target& target, Control& control, const DonorFacts& donor) {
+void check_identity(Target& target, Control& control, const DonorFacts& donor) {
   if (target.state() == Target::State::kResumed && target.session() &&
       target.session()->system_identifier != donor.system_identifier)
     fail(Kind::kTargetRefused,
@@ -80,7 +80,6 @@ void take_over(Target& target, Control& control, const DonorFacts& donor) {
     fail(Kind::kCorrupted, "the donor's pg_control cannot be read",
          "Check that both hosts run the same pg_standby_clone.");
   check_is_same_cluster(target, *theirs);
-  target.claim();
 }
 
 }  // namespace standby_clone

@@ -7,8 +7,8 @@
 
 namespace standby_clone {
 
-// Takes a kCluster target, or checks that a kResumed one is of this donor's cluster. Fails with
-// kTargetRefused, having changed nothing, if it may not be touched.
-void take_over(Target& target, Control& control, const DonorFacts& donor);
+// A used directory is of this donor's cluster, and is not the donor's own. Fails with kTargetRefused, having
+// changed nothing, if it may not be touched.
+void check_identity(Target& target, Control& control, const DonorFacts& donor);
 
 }  // namespace standby_clone

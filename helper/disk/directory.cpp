@@ -23,8 +23,9 @@ std::vector<std::string> entries_of(const std::string& path) {
   return names;
 }
 
-std::string read_whole(const std::string& path) {
+std::optional<std::string> read_if_there(const std::string& path) {
   UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file && errno == ENOENT) return std::nullopt;
   if (!file) fail_on_disk("open file", path, errno);
   std::string content;
   char buffer[64 * 1024];
@@ -35,6 +36,12 @@ std::string read_whole(const std::string& path) {
     if (got == 0) return content;
     content.append(buffer, static_cast<std::size_t>(got));
   }
+}
+
+std::string read_whole(const std::string& path) {
+  auto content = read_if_there(path);
+  if (!content) fail_on_disk("open file", path, ENOENT);
+  return *content;
 }
 
 void make_directories(const std::string& path) {

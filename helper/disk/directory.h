@@ -1,6 +1,7 @@
 // directory.h: whole directories, by absolute path: small words for the rest of the room.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 namespace standby_clone {
 
 std::vector<std::string> entries_of(const std::string& path);
+std::optional<std::string> read_if_there(const std::string& path);
 std::string read_whole(const std::string& path);
 // Like mkdir -p; the last directory gets mode 0700.
 void make_directories(const std::string& path);

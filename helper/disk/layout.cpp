@@ -35,20 +35,16 @@ const TakenDirectory* Target::taken_as(const std::string& link) const {
   return nullptr;
 }
 
-void Target::take_directory(const std::string& where, const std::string& link, const char* what) {
+bool Target::check_directory(const std::string& where, const std::string& link, const char* what) const {
+  struct stat status;
+  bool existed = stat(where.c_str(), &status) == 0;
+  if (!existed && errno != ENOENT) fail_on_disk("look at directory", where, errno);
   const TakenDirectory* taken = taken_as(link);
-  if (taken != nullptr && taken->path == where) {
-    // An earlier run died, or somebody removed it.
-    make_directories(where);
-    return;
-  }
+  if (taken != nullptr && taken->path == where) return existed;
   for (const auto& other : journal_.directories)
     if (other.path == where)
       fail(Kind::kTargetRefused, fmt::format("{} \"{}\" is used twice", what, where),
            "Give each tablespace, the WAL and the data a directory of its own.");
-  struct stat status;
-  bool existed = stat(where.c_str(), &status) == 0;
-  if (!existed && errno != ENOENT) fail_on_disk("look at directory", where, errno);
   if (existed && !S_ISDIR(status.st_mode))
     fail(Kind::kTargetRefused, fmt::format("{} \"{}\" is not a directory", what, where),
          "Choose another one.");
@@ -56,6 +52,17 @@ void Target::take_directory(const std::string& where, const std::string& link, c
     fail(Kind::kTargetRefused, fmt::format("{} \"{}\" is not empty", what, where),
          "Empty it, or choose another one: --tablespace-mapping for a tablespace, --waldir for the "
          "WAL.");
+  return existed;
+}
+
+void Target::take_directory(const std::string& where, const std::string& link, const char* what) {
+  bool existed = check_directory(where, link, what);
+  const TakenDirectory* taken = taken_as(link);
+  if (taken != nullptr && taken->path == where) {
+    // An earlier run died, or somebody removed it.
+    make_directories(where);
+    return;
+  }
   // The journal speaks of it before it is there: nothing of ours is ever forgotten.
   journal_.directories.push_back({where, existed ? Origin::kEmpty : Origin::kMade, link});
   JournalRecords records;
@@ -138,12 +145,18 @@ void Target::make_real_directory(const std::string& name) {
     fail_on_disk("set the mode of directory", absolute(name), errno);
 }
 
-void Target::make_tablespace(const std::string& link, const std::string& donor_directory) {
+void Target::check_tablespace(const std::string& link, const std::string& donor_directory) const {
   std::string where = place_of(link, donor_directory);
   if (where == path() || where.starts_with(path() + "/"))
     fail(Kind::kTargetRefused,
          fmt::format("tablespace directory \"{}\" lies inside the data directory", where),
          "Choose another one with --tablespace-mapping.");
+  check_directory(where, link, "tablespace directory");
+}
+
+void Target::make_tablespace(const std::string& link, const std::string& donor_directory) {
+  check_tablespace(link, donor_directory);
+  std::string where = place_of(link, donor_directory);
   take_directory(where, link, "tablespace directory");
   link_to(link, where);
 }

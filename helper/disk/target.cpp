@@ -15,6 +15,7 @@
 
 #include "helper/base/failure.h"
 #include "helper/disk/directory.h"
+#include "helper/disk/lock_file.h"
 #include "protocol/limits.h"
 
 namespace standby_clone {
@@ -22,17 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kLockName[] = "postmaster.pid";
 constexpr char kControlFile[] = "global/pg_control";
 // pg_control of the old life, once its name is taken away; goes with the first layout.
 constexpr char kControlFileOld[] = "global/pg_standby_clone.old_pg_control";
-
-// The process of a lock file's first line; negative where it is no postmaster's.
-long pid_in(const std::string& lock) { return std::strtol(lock.c_str(), nullptr, 10); }
-
-bool is_alive(long pid) {
-  return pid > 0 && (kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
-}
 
 bool exists(const std::string& path) {
   struct stat status;
@@ -41,142 +34,49 @@ bool exists(const std::string& path) {
 
 }  // namespace
 
-Target::Target(const TargetOptions& options)
-    : options_(options), disk_(options.disk != nullptr ? options.disk : &real_disk()) {
-  struct stat status;
-  bool existed = stat(path().c_str(), &status) == 0;
-  if (!existed && errno != ENOENT) fail_on_disk("look at directory", path(), errno);
-  if (existed && !S_ISDIR(status.st_mode))
-    fail(Kind::kTargetRefused, "\"" + path() + "\" is not a directory",
-         "Choose another --pgdata.");
-  if (!existed) make_directories(path());
+Target::Target(const TargetOptions& options, Found found)
+    : options_(options),
+      disk_(options.disk != nullptr ? options.disk : &real_disk()),
+      state_(found.state),
+      directory_(std::move(found.directory)),
+      cluster_(found.cluster),
+      journal_(std::move(found.journal)) {
+  if (state_ == State::kComplete) {
+    if (found.lock_file) remove_left_lock(*found.lock_file);
+    commit();
+    return;
+  }
+  if (options_.wal_directory.starts_with(path() + "/"))
+    fail(Kind::kTargetRefused,
+         fmt::format("WAL directory \"{}\" lies inside the data directory", options_.wal_directory),
+         "Choose a --waldir outside of it.");
+  if (state_ == State::kCluster) {
+    find_links();
+    return;
+  }
   try {
-    directory_.reset(open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory_) fail_on_disk("open directory", path(), errno);
-    inspect();
-    if (was_complete()) return;
-    if (existed && status.st_uid != geteuid())
-      fail(Kind::kTargetRefused,
-           fmt::format("directory \"{}\" belongs to another operating system user", path()),
-           "Run the clone as its owner: PostgreSQL starts in a directory of its own user only.");
-    if (options_.wal_directory.starts_with(path() + "/"))
-      fail(Kind::kTargetRefused,
-           fmt::format("WAL directory \"{}\" lies inside the data directory",
-                       options_.wal_directory),
-           "Choose a --waldir outside of it.");
-    if (state_ == State::kCluster) return;
-    take_lock();
-    if (state_ == State::kFresh) {
-      journal_.directories.push_back({path(), existed ? Origin::kEmpty : Origin::kMade, ""});
-      rewrite_journal();
-      if (!options_.wal_directory.empty())
-        take_directory(options_.wal_directory, "pg_wal", "WAL directory");
-    } else {
+    take_lock(found.lock_file);
+    if (state_ == State::kResumed) {
       journal_file_ = JournalFile::reopen(path(), journal_.size, *disk_, syncs());
+      return;
     }
+    for (const std::string& trace : {std::string(kJournalName) + ".new", std::string(kLeftLockFileName)})
+      remove_file(trace);
+    journal_.directories.push_back({path(), found.existed ? Origin::kEmpty : Origin::kMade, ""});
+    rewrite_journal();
+    if (!options_.wal_directory.empty())
+      take_directory(options_.wal_directory, "pg_wal", "WAL directory");
   } catch (...) {
     if (has_lock_ && state_ == State::kFresh)
       remove_what_was_made();
     else if (has_lock_)
-      unlinkat(directory_.get(), kLockName, 0);
-    else if (!existed)
-      rmdir(path().c_str());
+      unlinkat(directory_.get(), kLockFileName, 0);
     throw;
   }
 }
 
 Target::~Target() {
-  if (has_lock_) unlinkat(directory_.get(), kLockName, 0);
-}
-
-// What the directory holds decides: empty, ours, a cluster, or somebody's.
-void Target::inspect() {
-  auto names = entries_of(path());
-  auto holds = [&](const char* name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  check_lock();
-  if (holds(kJournalName)) {
-    std::string where = absolute(kJournalName);
-    return inspect_ours(Journal::parse(read_whole(where), where));
-  }
-  // A clone that died before its first line in the journal has left at most these.
-  auto is_first_trace = [](const std::string& name) {
-    return name == kLockName || name == std::string(kJournalName) + ".new";
-  };
-  if (std::all_of(names.begin(), names.end(), is_first_trace)) {
-    for (const auto& name : names) remove_file(name);
-    return;
-  }
-  if (holds("PG_VERSION") && options_.delta) return inspect_cluster();
-  fail(Kind::kTargetRefused, fmt::format("target directory \"{}\" is not empty", path()),
-       holds("PG_VERSION")
-           ? "It holds a PostgreSQL cluster. If that is an older state of the donor's cluster, --delta "
-             "makes it current; otherwise choose an empty directory."
-       : names.size() == 1 && names.front() == "lost+found"
-           ? "It is a mount point: use a directory below it."
-           : "Choose an empty directory.");
-}
-
-// Refuses a directory somebody works in.
-void Target::check_lock() const {
-  if (!exists(absolute(kLockName))) return;
-  long pid = pid_in(read_whole(absolute(kLockName)));
-  UniqueFd held(open(absolute(kLockName).c_str(), O_RDONLY | O_CLOEXEC));
-  bool is_ours_at_work = held && flock(held.get(), LOCK_EX | LOCK_NB) != 0;
-  if (is_ours_at_work)
-    fail(Kind::kTargetRefused,
-         fmt::format("another clone is at work in \"{}\" (PID {})", path(), std::labs(pid)),
-         "Wait for it, or stop it.");
-  if (pid > 0 && is_alive(pid))
-    fail(Kind::kTargetRefused,
-         fmt::format("a PostgreSQL server runs in \"{}\" (PID {})", path(), pid),
-         "Stop it, or choose another --pgdata.");
-}
-
-void Target::inspect_ours(const Journal& journal) {
-  bool has_control_file = exists(absolute(kControlFile));
-  if (journal.is_committing && has_control_file) {
-    // The name is given only after all else is durable; the journal alone is left.
-    journal_ = journal;
-    has_lock_ = exists(absolute(kLockName));
-    state_ = State::kComplete;
-    return commit();
-  }
-  // A copied or moved directory brings along a journal that speaks of another one's
-  // tablespaces, which are not ours to touch.
-  std::error_code error;
-  const std::string& home = journal.directories.front().path;
-  if (!fs::equivalent(home, path(), error))
-    fail(Kind::kTargetRefused,
-         fmt::format("directory \"{}\" holds a copy of the unfinished clone in \"{}\"", path(),
-                     home),
-         "If nothing in it is needed, empty it, then run the clone again.");
-  if (has_control_file) {
-    // A run with --delta that ended before its first change; a server may have run since.
-    if (options_.delta) return inspect_cluster();
-    fail(Kind::kTargetRefused, fmt::format("target directory \"{}\" is not empty", path()),
-         "It holds a PostgreSQL cluster that a run with --delta has not changed yet. Use --delta "
-         "again to make it current.");
-  }
-  journal_ = journal;
-  state_ = State::kResumed;
-}
-
-void Target::inspect_cluster() {
-  std::string where = absolute(kControlFile);
-  if (!exists(where))
-    fail(Kind::kTargetRefused,
-         fmt::format("directory \"{}\" has no global/pg_control: nothing says of which cluster it is",
-                     path()),
-         "If nothing in it is needed, empty it, then run the clone again.");
-  cluster_ = ControlFile::parse(read_whole(where));
-  if (!cluster_)
-    fail(Kind::kTargetRefused,
-         fmt::format("\"{}\" is damaged, or of a server that pg_standby_clone does not know", where),
-         "If nothing in that directory is needed, empty it, then run the clone again.");
-  state_ = State::kCluster;
-  find_links();
+  if (has_lock_) unlinkat(directory_.get(), kLockFileName, 0);
 }
 
 // What the links of the cluster lead to: the confirmed map, once the donor has said that none
@@ -219,43 +119,64 @@ void Target::remove_probes(const std::string& name) noexcept {
 
 // The journal first: a directory whose pg_control has no name and that has no journal would be
 // nobody's. The probes of earlier runs that died go as well.
-void Target::claim() {
-  check_lock();
-  remove_file(kLockName);  // of a server that crashed
-  take_lock();
+void Target::claim(const std::optional<std::string>& lock_file, std::string_view control_file) {
+  take_lock(lock_file);
+  // No server can begin any more that respects a lock file. Has one in between?
+  if (read_file(kControlFile) != control_file) {
+    remove_file(kLockFileName);
+    has_lock_ = false;
+    fail(Kind::kTargetRefused,
+         fmt::format("somebody has just changed \"{}\"", absolute(kControlFile)),
+         "Nothing was changed. Run the clone again when nobody works in that directory.");
+  }
   rewrite_journal();
   for (const auto& taken : journal_.directories)
     for (const auto& name : entries_of(taken.path))
       if (name.starts_with(protocol::kProbePrefix)) unlink((taken.path + "/" + name).c_str());
+  is_changed_ = true;
   rename_file(kControlFile, kControlFileOld);
   sync_directory("global");
 }
 
-// In the server's format, with a negative process id, as a server in single-user mode
-// writes it: both a server and pg_ctl know what it means. The flock tells a helper at work
-// from a leftover whose process id has gone to another.
-void Target::take_lock() {
-  if (state_ == State::kResumed) remove_file(kLockName);
-  lock_.reset(openat(directory_.get(), kLockName, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+// In the server's format, with a negative process id, as a server in single-user mode writes it: both a
+// server and pg_ctl know what it means. A helper at work holds it with a flock, as older versions of this
+// program ask for, from before anything is written into it.
+void Target::take_lock(const std::optional<std::string>& left) {
+  if (left) remove_left_lock(*left);
+  lock_.reset(openat(directory_.get(), kLockFileName, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!lock_ && errno == EEXIST)
     fail(Kind::kTargetRefused,
          fmt::format("somebody else has just taken directory \"{}\"", path()),
          "Wait for that server or clone, or choose another --pgdata.");
-  if (!lock_) fail_on_disk("create file", absolute(kLockName), errno);
+  if (!lock_) fail_on_disk("create file", absolute(kLockFileName), errno);
   has_lock_ = true;
-  if (flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
-    fail_on_disk("lock file", absolute(kLockName), errno);
-  std::string text = fmt::format("{}\n{}\n{}\n0\n", -static_cast<long>(getpid()), path(),
-                                 static_cast<long>(std::time(nullptr)));
+  // Only a question of an older version can be in the way, for a moment; and there may be no locks.
+  for (int attempt = 0; flock(lock_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; ++attempt) {
+    if (attempt == 100) fail_on_disk("lock file", absolute(kLockFileName), EWOULDBLOCK);
+    usleep(1000);
+  }
+  std::string text = lock_file_of_clone(getpid(), path(), static_cast<long>(std::time(nullptr)));
   if (::write(lock_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    fail_on_disk("write file", absolute(kLockName), errno);
+    fail_on_disk("write file", absolute(kLockFileName), errno);
+}
+
+// Moved away first, and looked at once more: in its place may be that of a server that has begun since.
+void Target::remove_left_lock(const std::string& left) const {
+  if (renameat(directory_.get(), kLockFileName, directory_.get(), kLeftLockFileName) != 0) {
+    if (errno == ENOENT) return;
+    fail_on_disk("rename file", absolute(kLockFileName), errno);
+  }
+  if (read_file(kLeftLockFileName) != left &&
+      linkat(directory_.get(), kLeftLockFileName, directory_.get(), kLockFileName, 0) != 0)
+    fail_on_disk("rename file", absolute(kLeftLockFileName), errno);
+  remove_file(kLeftLockFileName);
 }
 
 void Target::begin_session(const SessionRecord& session) {
   journal_.session = session;
   journal_.files.clear();
   journal_.is_committing = false;
-  rewrite_journal();
+  if (is_taken()) rewrite_journal();
 }
 
 void Target::rewrite_journal() {
@@ -280,7 +201,7 @@ void Target::begin_commit() {
 void Target::commit() {
   remove_file(kJournalName);
   if (has_lock_) {
-    remove_file(kLockName);
+    remove_file(kLockFileName);
     has_lock_ = false;
   }
   sync_directory("");
@@ -297,12 +218,12 @@ void Target::remove_what_was_made() {
   // pg_control first of all it cannot be: it has no name yet. Journal and lock go last.
   std::error_code error;
   for (const auto& name : entries_of(path())) {
-    if (name == kJournalName || name == kLockName) continue;
+    if (name == kJournalName || name == kLockFileName) continue;
     fs::remove_all(absolute(name), error);
     if (error) fail_on_disk("remove", absolute(name), error.value());
   }
   remove_file(kJournalName);
-  if (has_lock_) remove_file(kLockName);
+  if (has_lock_) remove_file(kLockFileName);
   has_lock_ = false;
   if (!made.directories.empty() && made.directories.front().origin == Origin::kMade)
     rmdir(path().c_str());

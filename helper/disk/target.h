@@ -30,26 +30,38 @@ struct TargetOptions {
   Disk* disk = nullptr;   // for tests; otherwise the real one
 };
 
-class Target {
- public:
+// How a directory was found by helper/claim, which has decided that it may be taken.
+struct Found {
   enum class State {
-    kFresh,     // it was empty: taken
-    kResumed,   // an unfinished clone of ours: taken
-    kCluster,   // holds a cluster: looked at only, until claim()
+    kFresh,     // it was empty
+    kResumed,   // holds an unfinished clone of ours
+    kCluster,   // holds a cluster
     kComplete,  // committed before: nothing is left to do
   };
 
-  // Checks the directory, and takes it but for kCluster: refuses (kTargetRefused) one that is not
-  // empty, holds a running server or another clone at work. While it is taken, postmaster.pid
-  // keeps servers and other clones away.
-  explicit Target(const TargetOptions& options);
+  State state = State::kFresh;
+  bool existed = true;
+  // Open, and locked where the file system has locks: no other helper has it until the end.
+  UniqueFd directory;
+  Journal journal;                       // of kResumed and kComplete
+  std::optional<ControlFile> cluster;    // of kCluster
+  std::optional<std::string> lock_file;  // what postmaster.pid says that somebody has left
+};
+
+class Target {
+ public:
+  using State = Found::State;
+
+  // Takes the directory, but for kCluster, which is looked at only, until claim(). While it is taken,
+  // postmaster.pid keeps servers away.
+  Target(const TargetOptions& options, Found found);
   ~Target();
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
 
   State state() const { return state_; }
   // From then on it is changed.
-  bool is_taken() const { return has_lock_; }
+  bool is_taken() const { return state_ == State::kCluster ? is_changed_ : has_lock_; }
   bool was_complete() const { return state_ == State::kComplete; }
   // Are there, or may there be, files of an earlier life?
   bool is_used() const { return state_ == State::kResumed || state_ == State::kCluster; }
@@ -67,8 +79,9 @@ class Target {
   void put_probes(const std::string& name);
   void remove_probes(const std::string& name) noexcept;
   // The first change: from here on the directory cannot be started, durably, and is ours to
-  // go on with.
-  void claim();
+  // go on with. Refuses if postmaster.pid and pg_control are not (any more) as they were when somebody
+  // decided that it may be.
+  void claim(const std::optional<std::string>& lock_file, std::string_view control_file);
 
   // --- sessions, for the journal ---
 
@@ -76,7 +89,7 @@ class Target {
   const std::optional<SessionRecord>& session() const { return journal_.session; }
   // Goes on in that session: what the journal says about files holds. Once.
   std::unordered_map<std::string, KnownFile> known_files() { return std::move(journal_.files); }
-  // A new one: what is on disk is of no known worth.
+  // A new one: what is on disk is of no known worth. Of a kCluster it is written by claim().
   void begin_session(const SessionRecord& session);
   // Thread-safe.
   void append_to_journal(const JournalRecords& records) const;
@@ -88,6 +101,8 @@ class Target {
   // --- layout; paths are relative to the data directory and clean. One thread. All may be
   // --- done again, and replace what is of another kind; links are never followed. ---
   void check_mapping(const std::vector<std::string>& donor_directories) const;
+  // Fails where make_tablespace() would; makes nothing.
+  void check_tablespace(const std::string& link, const std::string& donor_directory) const;
   void make_directory(const std::string& path);
   void make_tablespace(const std::string& link, const std::string& donor_directory);
   // Where a tablespace of the donor goes: as mapped, else where it is here, else as on the donor.
@@ -142,13 +157,12 @@ class Target {
   bool is_own_directory(const std::string& path) const;
 
  private:
-  void inspect();
-  void inspect_ours(const Journal& journal);
-  void inspect_cluster();
-  void check_lock() const;
-  void take_lock();
+  void take_lock(const std::optional<std::string>& left);
+  void remove_left_lock(const std::string& left) const;
   TakenDirectory* taken_as(const std::string& link);
   const TakenDirectory* taken_as(const std::string& link) const;
+  // Is it there? Fails where it may not be taken.
+  bool check_directory(const std::string& path, const std::string& link, const char* what) const;
   void take_directory(const std::string& path, const std::string& link, const char* what);
   void link_to(const std::string& name, const std::string& directory);
   void make_real_directory(const std::string& name);
@@ -164,6 +178,7 @@ class Target {
   UniqueFd directory_;
   UniqueFd lock_;
   bool has_lock_ = false;
+  bool is_changed_ = false;  // of kCluster
   std::optional<ControlFile> cluster_;
   Journal journal_;
   mutable std::mutex journal_mutex_;

@@ -398,6 +398,9 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->type_name("DIR")->group(kTargetGroup);
   app.add_flag("--delta", options.delta, "bring the older state of the cluster in --pgdata up to date")
       ->group(kTargetGroup);
+  app.add_flag("--assume-stopped", options.assume_stopped,
+               "with --delta: no server runs in --pgdata, though that cannot be seen")
+      ->group(kTargetGroup);
   app.add_flag("-N,--no-sync", raw.no_sync, "do not wait until all is safely on disk")
       ->group(kTargetGroup);
 

@@ -1,5 +1,5 @@
-// directory.h: what a directory holds that is to become a standby, or part of one. Looks
-// only; Target takes it, and decides anew while it does.
+// directory.h: where a directory is, or would be: may it be written to, and is there room? Who has it is
+// decided in helper/claim.
 #pragma once
 
 #include <cstdint>
@@ -7,27 +7,6 @@
 #include <vector>
 
 namespace standby_clone {
-
-enum class Holds {
-  kNothing,          // it is not there
-  kEmpty,
-  kUnfinishedClone,  // of ours, nobody works on it
-  kCompleteClone,    // but for deleting the journal
-  kCluster,
-  kOther,
-  kNotADirectory,
-};
-
-struct DirectoryLook {
-  Holds holds = Holds::kNothing;
-  long server_pid = 0;          // of a running server; 0: none
-  long clone_pid = 0;           // of a clone at work; 0: none
-  bool is_mount_point = false;  // holds lost+found only
-  bool is_ours = true;          // belongs to this operating system user
-};
-
-// Fails with kTargetRefused or kDisk when it cannot even be looked at.
-DirectoryLook look_at_directory(const std::string& path);
 
 // The directory itself, or the nearest one above it that is there.
 std::string nearest_existing(const std::string& path);

@@ -1,15 +1,6 @@
-// preflight_test.cpp: what a list of findings adds up to, how it is shown, and that a
-// look at a directory tells what it holds without changing it.
-#include <fcntl.h>
-#include <filesystem>
-#include <fstream>
+// preflight_test.cpp: what a list of findings adds up to, and how it is shown.
 #include <gtest/gtest.h>
-#include <sys/file.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "helper/base/unique_fd.h"
-#include "helper/disk/journal.h"
 #include "helper/disk/scratch_directory.h"
 #include "helper/preflight/directory.h"
 #include "helper/preflight/findings.h"
@@ -18,12 +9,6 @@
 
 namespace standby_clone {
 namespace {
-
-namespace fs = std::filesystem;
-
-void put(const std::string& path, const std::string& content = "") {
-  std::ofstream(path) << content;
-}
 
 TEST(Findings, NothingWrong) {
   Findings findings;
@@ -80,71 +65,7 @@ TEST(Table, IsPaintedWhenAskedFor) {
   EXPECT_NE(table.find("a clone would fail: 1 error, 0 warnings"), std::string::npos) << table;
 }
 
-TEST(Directory, TellsWhatItHolds) {
-  ScratchDirectory scratch;
-  const std::string home = scratch.path() + "/d";
-  EXPECT_EQ(look_at_directory(home).holds, Holds::kNothing);
-  fs::create_directory(home);
-  EXPECT_EQ(look_at_directory(home).holds, Holds::kEmpty);
-  fs::create_directory(home + "/lost+found");
-  EXPECT_EQ(look_at_directory(home).holds, Holds::kOther);
-  EXPECT_TRUE(look_at_directory(home).is_mount_point);
-  put(home + "/PG_VERSION", "15\n");
-  EXPECT_EQ(look_at_directory(home).holds, Holds::kCluster);
-  EXPECT_FALSE(look_at_directory(home).is_mount_point);
-  put(home + "/" + kJournalName);
-  EXPECT_EQ(look_at_directory(home).holds, Holds::kUnfinishedClone);
-  fs::create_directory(home + "/global");
-  put(home + "/global/pg_control");
-  JournalRecords records;
-  records.directory({home, Origin::kFound, ""});
-  std::string journal = "pg_standby_clone journal 1\n";
-  put(home + "/" + kJournalName, journal + records.bytes());
-  EXPECT_EQ(look_at_directory(home).holds, Holds::kCluster) << "nothing was changed yet";
-  records.committing();
-  put(home + "/" + kJournalName, journal + records.bytes());
-  EXPECT_EQ(look_at_directory(home).holds, Holds::kCompleteClone);
-  EXPECT_EQ(look_at_directory(home + "/PG_VERSION").holds, Holds::kNotADirectory);
-}
-
-TEST(Directory, FirstTracesOfADeadCloneAreNothing) {
-  ScratchDirectory scratch;
-  put(scratch.path() + "/postmaster.pid", "-1\n");
-  put(scratch.path() + "/" + kJournalName + ".new");
-  EXPECT_EQ(look_at_directory(scratch.path()).holds, Holds::kEmpty);
-}
-
-TEST(Directory, SeesARunningServerAndAWorkingClone) {
-  ScratchDirectory scratch;
-  const std::string lock = scratch.path() + "/postmaster.pid";
-  put(lock, std::to_string(getpid()) + "\n");
-  EXPECT_EQ(look_at_directory(scratch.path()).server_pid, getpid());
-  put(lock, "-4711\n");
-  EXPECT_EQ(look_at_directory(scratch.path()).clone_pid, 0);
-  UniqueFd held(open(lock.c_str(), O_RDONLY | O_CLOEXEC));
-  ASSERT_EQ(flock(held.get(), LOCK_EX | LOCK_NB), 0);
-  EXPECT_EQ(look_at_directory(scratch.path()).clone_pid, 4711);
-}
-
-TEST(Directory, ADeadServersLockIsNone) {
-  ScratchDirectory scratch;
-  pid_t child = fork();
-  if (child == 0) _exit(0);
-  waitpid(child, nullptr, 0);
-  put(scratch.path() + "/postmaster.pid", std::to_string(child) + "\n");
-  EXPECT_EQ(look_at_directory(scratch.path()).server_pid, 0);
-}
-
-TEST(Directory, LookingChangesNothing) {
-  ScratchDirectory scratch;
-  put(scratch.path() + "/postmaster.pid", "-4711\n");
-  auto before = fs::last_write_time(scratch.path());
-  look_at_directory(scratch.path());
-  EXPECT_TRUE(fs::exists(scratch.path() + "/postmaster.pid"));
-  EXPECT_EQ(fs::last_write_time(scratch.path()), before);
-}
-
-TEST(Directory, RoomIsThatOfTheNearestOneThere) {
+TEST(Places, RoomIsThatOfTheNearestOneThere) {
   ScratchDirectory scratch;
   EXPECT_EQ(nearest_existing(scratch.path() + "/a/b/c"), scratch.path());
   EXPECT_EQ(room_at(scratch.path() + "/a/b/c").device, room_at(scratch.path()).device);

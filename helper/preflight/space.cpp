@@ -4,6 +4,7 @@
 #include <map>
 
 #include "helper/base/size.h"
+#include "helper/claim/look.h"
 #include "helper/preflight/directory.h"
 #include "helper/preflight/host.h"
 
@@ -35,40 +36,18 @@ void check_may_write(const char* check, const std::string& path, Findings& findi
 void check_data_directory(const Options& options, Findings& findings) {
   constexpr char kCheck[] = "directory";
   const std::string& path = options.data_directory;
-  DirectoryLook look = look_at_directory(path);
-  auto refuse = [&](std::string detail, std::string hint) {
-    findings.fail(kCheck, Kind::kTargetRefused, std::move(detail), std::move(hint));
-  };
-  if (look.clone_pid != 0)
-    return refuse(fmt::format("another clone is at work in \"{}\" (PID {})", path, look.clone_pid),
-                  "Wait for it, or stop it.");
-  if (look.server_pid != 0)
-    return refuse(fmt::format("a PostgreSQL server runs in \"{}\" (PID {})", path, look.server_pid),
-                  "Stop it, or choose another --pgdata.");
-  if (!look.is_ours)
-    return refuse(fmt::format("directory \"{}\" belongs to another operating system user", path),
-                  "Run the clone as its owner: PostgreSQL starts in a directory of its own user only.");
+  Look look = look_at_directory(path);
+  if (auto refused = refusal(path, look, leave_of(options)))
+    return findings.fail(kCheck, refused->kind, refused->message, refused->hint);
   switch (look.holds) {
-    case Holds::kNothing:
-    case Holds::kEmpty: return check_may_write(kCheck, path, findings);
     case Holds::kUnfinishedClone:
       return findings.ok(kCheck, fmt::format("\"{}\" holds an unfinished clone", path));
     case Holds::kCompleteClone:
       return findings.ok(kCheck, fmt::format("\"{}\" holds a complete clone", path));
-    case Holds::kNotADirectory:
-      return refuse(fmt::format("\"{}\" is not a directory", path), "Choose another --pgdata.");
     case Holds::kCluster:
-      if (options.delta)
-        return findings.ok(kCheck, fmt::format("\"{}\" holds a cluster to bring up to date", path));
-      break;
-    case Holds::kOther: break;
+      return findings.ok(kCheck, fmt::format("\"{}\" holds a cluster to bring up to date", path));
+    default: return check_may_write(kCheck, path, findings);
   }
-  refuse(fmt::format("target directory \"{}\" is not empty", path),
-         look.holds == Holds::kCluster
-             ? "It holds a PostgreSQL cluster. If that is an older state of the donor's cluster, --delta "
-               "makes it current; otherwise choose an empty directory."
-         : look.is_mount_point ? "It is a mount point: use a directory below it."
-                               : "Choose an empty directory.");
 }
 
 // A directory beside the data directory: for WAL, or a tablespace.
@@ -80,9 +59,9 @@ void check_other_directory(const char* check, const std::string& what, const std
                   fmt::format("Empty it, or choose another one with {}.", option));
   };
   if (is_inside(path, data_directory)) return refuse("lies inside the data directory");
-  DirectoryLook look = look_at_directory(path);
-  if (look.holds == Holds::kNotADirectory) return refuse("is not a directory");
-  if (look.holds != Holds::kNothing && look.holds != Holds::kEmpty) return refuse("is not empty");
+  Holds holds = look_at_directory(path).holds;
+  if (holds == Holds::kNotADirectory) return refuse("is not a directory");
+  if (holds != Holds::kNothing && holds != Holds::kEmpty) return refuse("is not empty");
   check_may_write(check, path, findings);
 }
 
@@ -168,6 +147,12 @@ std::uint64_t wal_to_come(const Options& options, const DonorReport& donor, std:
 }
 
 }  // namespace
+
+Leave leave_of(const Options& options) {
+  return {.to_update = options.delta,
+          .to_stop_server = options.manage_server,
+          .to_assume_stopped = options.assume_stopped};
+}
 
 void check_directories(const Options& options, Findings& findings) {
   check_data_directory(options, findings);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
@@ -50,10 +49,6 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-bool is_alive(long pid) {
-  return pid > 0 && (kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
-}
-
 std::string own_directory() {
   std::error_code error;
   return fs::read_symlink("/proc/self/exe", error).parent_path().string();
@@ -81,23 +76,6 @@ std::string collected_log(const std::string& data_directory) {
 
 }  // namespace
 
-std::optional<RunningServer> server_in_lock(std::string_view lock) {
-  auto lines = lines_of(lock);
-  RunningServer server;
-  if (lines.empty()) return std::nullopt;
-  server.pid = std::strtol(lines[0].c_str(), nullptr, 10);
-  if (server.pid <= 0) return std::nullopt;
-  if (lines.size() > 7) server.status = lines[7];
-  while (!server.status.empty() && server.status.back() == ' ') server.status.pop_back();
-  return server;
-}
-
-std::optional<RunningServer> running_server(const std::string& data_directory) {
-  auto server = server_in_lock(text_of_file(data_directory + "/postmaster.pid"));
-  if (server && !is_alive(server->pid)) return std::nullopt;
-  return server;
-}
-
 std::optional<int> major_version_in(std::string_view text) {
   constexpr std::string_view kBefore = "(PostgreSQL) ";
   auto at = text.find(kBefore);
@@ -107,6 +85,10 @@ std::optional<int> major_version_in(std::string_view text) {
   auto result = std::from_chars(digits.data(), digits.data() + digits.size(), major);
   if (result.ec != std::errc{}) return std::nullopt;
   return major;
+}
+
+int major_version_of(const std::string& data_directory) {
+  return static_cast<int>(std::strtol(text_of_file(data_directory + "/PG_VERSION").c_str(), nullptr, 10));
 }
 
 std::string find_binaries(const std::string& wanted, int major, const StopSource& stop) {
@@ -238,6 +220,10 @@ std::string Server::last_words() const {
 }
 
 void Server::stop(const StopSource& stop) {
+  Look look = look_at_directory(options_.data_directory);
+  if (look.occupant == Occupant::kNobody) return;
+  if (look.occupant != Occupant::kServer)
+    throw refusal(options_.data_directory, look, {}).value();
   std::vector<std::string> words{options_.binaries + "/pg_ctl", "stop", "-s", "-w", "-m", "fast",
                                  "-t", std::to_string(options_.timeout_s > 0 ? options_.timeout_s : 1000000),
                                  "-D", options_.data_directory};

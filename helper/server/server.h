@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "helper/base/stop.h"
+#include "helper/claim/look.h"
 #include "helper/server/process.h"
 
 namespace standby_clone {
@@ -23,18 +24,11 @@ struct ServerOptions {
   int timeout_s = 600;        // 0: no limit
 };
 
-struct RunningServer {
-  long pid = 0;
-  std::string status;  // as the server writes it: "starting", "standby", "ready", "stopping"
-};
-
-// What postmaster.pid in the directory says of a server that lives. A leftover, or the lock of a
-// clone, is none.
-std::optional<RunningServer> running_server(const std::string& data_directory);
-std::optional<RunningServer> server_in_lock(std::string_view lock);
-
 // What "--version" of a server's program prints: its major version.
 std::optional<int> major_version_in(std::string_view text);
+
+// The major version in PG_VERSION of a data directory; 0: none.
+int major_version_of(const std::string& data_directory);
 
 // The directory with pg_ctl and postgres of this major version: `wanted` (--bindir) alone if that
 // is not empty; else where this program is, where it was built for, Debian's place, PATH. Fails
@@ -56,7 +50,8 @@ class Server {
   // Ends the waiting of the start; the server itself goes on.
   void leave();
 
-  // Stops the server and waits until it has ended. Fails with kTargetRefused.
+  // Stops the server that works in the directory, if one does, and waits until it has ended. Fails with
+  // kTargetRefused, also where that cannot be told: a signal is for no other process.
   void stop(const StopSource& stop);
 
   std::string how_to_start() const;

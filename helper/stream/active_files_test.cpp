@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "helper/base/failure.h"
+#include "helper/claim/claim.h"
 #include "helper/disk/aligned_buffer.h"
 #include "helper/disk/scratch_directory.h"
 #include "protocol/crc32c.h"
@@ -81,7 +82,8 @@ class Assembly : public testing::Test {
   }
 
   ScratchDirectory scratch_;
-  Target target_{{scratch_.path(), {}, "", false}};
+  std::unique_ptr<Target> opened_ = open_target({scratch_.path(), {}, "", false});
+  Target& target_ = *opened_;
   FileList list_;
   CopyCounters counters_;
   std::unique_ptr<ActiveFiles> files_;

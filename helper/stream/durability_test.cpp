@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "helper/base/failure.h"
+#include "helper/claim/claim.h"
 #include "helper/disk/aligned_buffer.h"
 #include "helper/disk/faulty_disk.h"
 #include "helper/disk/recorder.h"
@@ -48,7 +49,8 @@ struct Script {
 
 // The clone, until it is done or the power is cut.
 void clone(const Script& script, const std::string& data, FaultyDisk& disk) {
-  Target target(TargetOptions{data, {}, "", true, false, &disk});
+  auto opened = open_target({data, {}, "", true, false, &disk});
+  Target& target = *opened;
   target.begin_session(SessionRecord{});
   for (const auto& directory : script.directories) target.make_directory(directory);
   FileList list;

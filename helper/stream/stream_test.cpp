@@ -19,6 +19,7 @@
 #include <thread>
 #include <zstd.h>
 
+#include "helper/claim/claim.h"
 #include "helper/disk/scratch_directory.h"
 #include "protocol/crc32c.h"
 
@@ -234,7 +235,8 @@ class StreamTest : public testing::Test {
   std::string in_target(const std::string& path) { return target_.path() + "/" + path; }
 
   ScratchDirectory scratch_;
-  Target target_{{scratch_.path(), {}, "", false}};
+  std::unique_ptr<Target> opened_ = open_target({scratch_.path(), {}, "", false});
+  Target& target_ = *opened_;
   StopSource stop_;
   FileList list_;
   CopyCounters counters_;

@@ -38,12 +38,12 @@ my $link = scratch('links') . '/link';
 symlink $primary->data_dir, $link or die;
 refused($link, qr/a PostgreSQL server runs in/, 'the donor, by another name');
 
-# On a shared disk the process of postmaster.pid is another host's, and no help.
+# Without its lock file it is known by its shared memory.
 my $pid_file = $primary->data_dir . '/postmaster.pid';
 my $pid = content_of($pid_file);
 rename $pid_file, "$pid_file.hidden" or die;
 my $run = run_clone($primary, $primary->data_dir, '--delta', '-N');
-clone_fails($run, 'target', qr/the donor's own directory/, 'the donor, unrecognized');
+clone_fails($run, 'target', qr/processes of a PostgreSQL server still use/, 'the donor, unrecognized');
 ok(-e $primary->data_dir . '/global/pg_control', 'the donor, unrecognized: its pg_control kept its name');
 ok(!-e $pid_file, 'the donor, unrecognized: no lock was taken');
 is(join(' ', glob($primary->data_dir . '/pg_standby_clone.*')), '', 'the donor, unrecognized: no probe is left');

@@ -1,17 +1,22 @@
 // target_test.cpp: which directories are taken and which refused; and that nothing but
 // what was made is ever removed.
-#include "helper/disk/target.h"
+#include "helper/claim/claim.h"
 
 #include <gtest/gtest.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <sys/file.h>
+#include <atomic>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "helper/claim/neighbour.h"
 #include "helper/disk/scratch_directory.h"
 
 namespace standby_clone {
@@ -37,7 +42,8 @@ class TargetDirectory : public testing::Test {
     ASSERT_GE(child, 0);
     if (child == 0) {
       try {
-        Target target(options);
+        auto opened = open_target(options);
+        Target& target = *opened;
         work(target);
       } catch (...) {
         _exit(1);
@@ -56,7 +62,7 @@ class TargetDirectory : public testing::Test {
 
 Failure refusal_of(const TargetOptions& options) {
   try {
-    Target target(options);
+    open_target(options);
   } catch (const Failure& failure) {
     return failure;
   }
@@ -76,15 +82,9 @@ unsigned mode_of(const std::string& path) {
   return status.st_mode & 07777;
 }
 
-pid_t dead_process() {
-  pid_t child = fork();
-  if (child == 0) _exit(0);
-  waitpid(child, nullptr, 0);
-  return child;
-}
-
 TEST_F(TargetDirectory, that_is_empty_is_taken_and_locked) {
-  Target target(options());
+  auto opened = open_target(options());
+  Target& target = *opened;
   EXPECT_EQ(target.state(), Target::State::kFresh);
   EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
   // A server reads the first line: a negative number is no postmaster's.
@@ -99,7 +99,8 @@ TEST_F(TargetDirectory, that_is_empty_is_taken_and_locked) {
 TEST_F(TargetDirectory, that_is_not_there_is_made_and_goes_again) {
   TargetOptions deep{scratch_ / "a/b/data", {}, "", true};
   {
-    Target target(deep);
+    auto opened = open_target(deep);
+    Target& target = *opened;
     EXPECT_EQ(mode_of(deep.data_directory), 0700u);
     target.remove_what_was_made();
   }
@@ -107,7 +108,7 @@ TEST_F(TargetDirectory, that_is_not_there_is_made_and_goes_again) {
 }
 
 TEST_F(TargetDirectory, of_a_clone_at_work_is_refused) {
-  Target target(options());
+  auto opened = open_target(options());
   Failure failure = refusal_of(options());
   EXPECT_EQ(failure.kind, Kind::kTargetRefused);
   EXPECT_NE(failure.message.find("another clone is at work"), std::string::npos) << failure.message;
@@ -136,19 +137,21 @@ TEST_F(TargetDirectory, that_is_a_mount_point_gets_a_hint) {
 
 TEST_F(TargetDirectory, of_a_running_server_is_refused) {
   put_file(data_ + "/PG_VERSION", "15\n");
-  std::string lock = std::to_string(getpid()) + "\n" + data_ + "\n";
+  Neighbour server(data_);
+  std::string lock = std::to_string(server.pid()) + "\n" + data_ + "\n";
   put_file(data_ + "/postmaster.pid", lock);
   Failure failure = refusal_of(options());
   EXPECT_EQ(failure.kind, Kind::kTargetRefused);
   EXPECT_NE(failure.message.find("server runs in"), std::string::npos) << failure.message;
-  EXPECT_NE(failure.message.find(std::to_string(getpid())), std::string::npos) << failure.message;
+  EXPECT_NE(failure.message.find(std::to_string(server.pid())), std::string::npos) << failure.message;
   EXPECT_EQ(content_of(data_ + "/postmaster.pid"), lock);
 }
 
 // Its journal would allow to start over; the server in it does not.
 TEST_F(TargetDirectory, of_a_running_server_is_refused_even_with_our_journal) {
   put_file(data_ + "/pg_standby_clone.journal", journal_of(data_));
-  put_file(data_ + "/postmaster.pid", std::to_string(getpid()) + "\n");
+  Neighbour server(data_);
+  put_file(data_ + "/postmaster.pid", std::to_string(server.pid()) + "\n");
   put_file(data_ + "/PG_VERSION", "15\n");
   EXPECT_EQ(refusal_of(options()).kind, Kind::kTargetRefused);
   EXPECT_EQ(content_of(data_ + "/PG_VERSION"), "15\n");
@@ -169,7 +172,7 @@ TEST_F(TargetDirectory, of_a_stopped_or_crashed_server_is_refused_and_left_alone
 TEST_F(TargetDirectory, with_the_first_trace_of_a_dead_clone_is_taken) {
   put_file(data_ + "/postmaster.pid", "-" + std::to_string(dead_process()) + "\n");
   put_file(data_ + "/pg_standby_clone.journal.new", "{");
-  Target target(options());
+  auto opened = open_target(options());
   EXPECT_EQ(names_in(data_), (Names{"pg_standby_clone.journal", "postmaster.pid"}));
 }
 
@@ -192,7 +195,8 @@ TEST_F(TargetDirectory, is_given_back_as_it_was) {
   mine.wal_directory = scratch_ / "wal";
   fs::create_directory(scratch_ / "old");
   {
-    Target target(mine);
+    auto opened = open_target(mine);
+    Target& target = *opened;
     target.make_directory("pg_wal");
     target.make_directory("pg_tblspc");
     target.make_tablespace("pg_tblspc/1", "/donor/old");
@@ -233,7 +237,8 @@ TEST_F(TargetDirectory, takes_each_tablespace_for_itself_only) {
                              {"/donor/c", data_ + "/inside"},
                              {"/donor/d", neighbour_},
                              {"/donor/e", data_}};
-  Target target(mine);
+  auto opened = open_target(mine);
+  Target& target = *opened;
   target.make_directory("pg_tblspc");
   target.make_tablespace("pg_tblspc/1", "/donor/a");
   for (const char* donor : {"/donor/b", "/donor/c", "/donor/d", "/donor/e"}) {
@@ -253,7 +258,8 @@ TEST_F(TargetDirectory, takes_each_tablespace_for_itself_only) {
 TEST_F(TargetDirectory, knows_only_tablespaces_the_donor_has) {
   TargetOptions mine = options();
   mine.tablespace_mapping = {{"/donor/a", scratch_ / "a"}};
-  Target target(mine);
+  auto opened = open_target(mine);
+  Target& target = *opened;
   target.check_mapping({"/donor/a", "/donor/b"});
   EXPECT_EQ(target.place_of("pg_tblspc/1", "/donor/a"), scratch_ / "a");
   EXPECT_EQ(target.place_of("pg_tblspc/2", "/donor/b"), "/donor/b");
@@ -284,7 +290,8 @@ TEST_F(TargetDirectory, of_a_clone_that_was_killed_is_gone_on_with) {
     target.append_to_journal(records);
   });
   fs::create_symlink(neighbour_ + "/precious", data_ + "/base/link");
-  Target target(options());
+  auto opened = open_target(options());
+  Target& target = *opened;
   EXPECT_EQ(target.state(), Target::State::kResumed);
   EXPECT_EQ(target.session(), session);
   EXPECT_EQ(target.known_files().at("base/1").chunks.at(0).crc, 99u);
@@ -307,7 +314,8 @@ TEST_F(TargetDirectory, never_writes_to_a_file_that_has_a_second_name) {
   die_at_work(options(), [](Target& target) { target.make_directory("base"); });
   fs::create_hard_link(neighbour_ + "/precious", data_ + "/base/1");
   fs::create_symlink(neighbour_, data_ + "/base/directory");
-  Target target(options());
+  auto opened = open_target(options());
+  Target& target = *opened;
   EXPECT_FALSE(target.open_local("base/1"));
   auto file = target.create_file("base/1", 10);
   EXPECT_TRUE(file->is_new());
@@ -331,7 +339,8 @@ TEST_F(TargetDirectory, that_is_a_copy_of_an_unfinished_clone_is_refused) {
   EXPECT_EQ(content_of(scratch_ / "tbs/file"), "x");
   // By another name it is still the same directory.
   fs::create_symlink(data_, scratch_ / "link");
-  Target target({scratch_ / "link", {}, "", true});
+  auto opened = open_target({scratch_ / "link", {}, "", true});
+  Target& target = *opened;
   EXPECT_EQ(target.state(), Target::State::kResumed);
 }
 
@@ -342,7 +351,8 @@ TEST_F(TargetDirectory, of_a_clone_that_was_killed_after_pg_control_is_complete)
     target.begin_commit();
     target.write_file("global/pg_control", "control");
   });
-  Target target(options());
+  auto opened = open_target(options());
+  Target& target = *opened;
   EXPECT_TRUE(target.was_complete());
   EXPECT_EQ(names_in(data_), (Names{"PG_VERSION", "global"}));
   EXPECT_EQ(content_of(data_ + "/global/pg_control"), "control");
@@ -353,7 +363,7 @@ TEST_F(TargetDirectory, of_a_clone_that_was_killed_before_pg_control_is_not) {
     target.make_directory("global");
     target.begin_commit();
   });
-  EXPECT_EQ(Target(options()).state(), Target::State::kResumed);
+  EXPECT_EQ(open_target(options())->state(), Target::State::kResumed);
 }
 
 // Our journal and a pg_control that we did not put there: whose is it?
@@ -368,7 +378,8 @@ TEST_F(TargetDirectory, with_our_journal_and_a_pg_control_of_others_is_refused) 
 
 TEST_F(TargetDirectory, that_is_committed_is_a_foreign_one_from_then_on) {
   {
-    Target target(options());
+    auto opened = open_target(options());
+    Target& target = *opened;
     target.make_directory("global");
     target.write_file("global/pg_control", "control");
     target.write_file("PG_VERSION", "15\n");
@@ -382,9 +393,9 @@ TEST_F(TargetDirectory, that_is_committed_is_a_foreign_one_from_then_on) {
 
 // The lock goes with the process, the journal stays: the next run finds its way.
 TEST_F(TargetDirectory, left_in_the_middle_keeps_its_journal) {
-  { Target target(options()); }
+  open_target(options());
   EXPECT_EQ(names_in(data_), Names{"pg_standby_clone.journal"});
-  EXPECT_EQ(Target(options()).state(), Target::State::kResumed);
+  EXPECT_EQ(open_target(options())->state(), Target::State::kResumed);
 }
 
 TEST_F(TargetDirectory, has_the_modes_of_the_donor) {
@@ -392,7 +403,8 @@ TEST_F(TargetDirectory, has_the_modes_of_the_donor) {
   mine.wal_directory = scratch_ / "wal";
   mode_t before = umask(077);
   {
-    Target target(mine);
+    auto opened = open_target(mine);
+    Target& target = *opened;
     EXPECT_EQ(target.file_mode(), 0600u);
     EXPECT_EQ(mode_of(scratch_ / "wal"), 0700u);
     target.set_directory_mode(0750);
@@ -410,7 +422,8 @@ TEST_F(TargetDirectory, has_the_modes_of_the_donor) {
 }
 
 TEST_F(TargetDirectory, replaces_a_small_file_as_a_whole) {
-  Target target(options());
+  auto opened = open_target(options());
+  Target& target = *opened;
   target.write_file("file", "a long first version");
   target.write_file("file", "short");
   EXPECT_EQ(target.read_file("file"), "short");
@@ -423,7 +436,8 @@ TEST_F(TargetDirectory, replaces_a_small_file_as_a_whole) {
 }
 
 TEST_F(TargetDirectory, says_before_the_copy_that_room_is_missing) {
-  Target target(options());
+  auto opened = open_target(options());
+  Target& target = *opened;
   target.check_space({{data_, 1}, {neighbour_, 1}});
   // Two halves of what no file system of today has, on one file system.
   std::uint64_t half = std::uint64_t{1} << 61;
@@ -437,7 +451,8 @@ TEST_F(TargetDirectory, says_before_the_copy_that_room_is_missing) {
 }
 
 TEST_F(TargetDirectory, can_be_synced_in_whole_and_in_part) {
-  Target target(options());
+  auto opened = open_target(options());
+  Target& target = *opened;
   target.make_directory("base");
   target.write_file("base/file", "x");
   target.sync_file("base/file");
@@ -457,6 +472,70 @@ TEST_F(TargetDirectory, without_rights_says_for_whom) {
   fs::permissions(data_, fs::perms::owner_all);
   EXPECT_EQ(failure.kind, Kind::kTargetRefused);
   EXPECT_NE(failure.hint.find("writable"), std::string::npos) << failure.hint;
+}
+
+// --- two at a time ---
+
+// Two processes that begin together, again and again, while a third one looks: one of them has it.
+TEST_F(TargetDirectory, is_taken_by_one_of_two_and_never_lost_to_who_only_looks) {
+  constexpr int kRounds = 1000;
+  struct Meeting {
+    std::atomic<int> arrived{0}, taken{0}, refused{0}, left{0};
+    std::atomic<bool> is_over{false};
+  };
+  auto* meeting = new (mmap(nullptr, sizeof(Meeting), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Meeting;
+  auto wait_for = [](const std::atomic<int>& count, int goal) {
+    while (count < goal) sched_yield();
+  };
+  auto take = [&] {
+    for (int round = 1; round <= kRounds; ++round) {
+      ++meeting->arrived;
+      wait_for(meeting->arrived, 2 * round);
+      std::unique_ptr<Target> target;
+      try {
+        target = open_target({data_, {}, "", false});
+        ++meeting->taken;
+      } catch (const Failure& failure) {
+        if (failure.kind != Kind::kTargetRefused) _exit(1);
+        ++meeting->refused;
+      }
+      // Who has it keeps it until the other one has been refused.
+      wait_for(meeting->refused, round);
+      target.reset();
+      ++meeting->left;
+      wait_for(meeting->left, 2 * round);
+    }
+    _exit(0);
+  };
+  auto look = [&] {
+    while (!meeting->is_over) look_at_directory(data_);
+    _exit(0);
+  };
+  std::vector<pid_t> takers, all;
+  for (const std::function<void()>& part : {std::function<void()>(take), {take}, {look}}) {
+    pid_t child = fork();
+    if (child == 0) {
+      try {
+        part();
+      } catch (const Failure& failure) {
+        std::fprintf(stderr, "%s\n", failure.what());
+      }
+      _exit(1);
+    }
+    all.push_back(child);
+  }
+  int status = 0;
+  for (pid_t taker : {all[0], all[1]}) {
+    ASSERT_EQ(waitpid(taker, &status, 0), taker);
+    EXPECT_EQ(status, 0);
+  }
+  meeting->is_over = true;
+  ASSERT_EQ(waitpid(all[2], &status, 0), all[2]);
+  EXPECT_EQ(status, 0) << "who looked";
+  EXPECT_EQ(meeting->taken, kRounds);
+  EXPECT_EQ(meeting->refused, kRounds);
+  munmap(meeting, sizeof(Meeting));
 }
 
 }  // namespace

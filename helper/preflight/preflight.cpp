@@ -1,6 +1,7 @@
 // preflight.cpp: the order of the checks.
 #include "helper/preflight/preflight.h"
 
+#include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
 
@@ -30,6 +31,47 @@ std::string place_of(const Connection& connection) {
   return fmt::format("{}:{}", address.host, address.port);
 }
 
+// The standby's slot, as the donor will judge it when the clone begins; but that one which the server to be
+// replaced uses is free by then.
+void check_slot(const Options& options, Connection& connection, Findings& findings) {
+  if (options.slot.empty()) return;
+  Look look = look_at_directory(options.data_directory);
+  Rows rows = connection.query(
+      fmt::format("SELECT slot_type, active, coalesce(wal_status, ''), pg_catalog.current_setting("
+                  "'max_replication_slots')::int - (SELECT count(*) FROM pg_catalog.pg_replication_slots) "
+                  "FROM (VALUES (1)) v LEFT JOIN pg_catalog.pg_replication_slots ON slot_name = {}",
+                  quote_literal(options.slot)),
+      Kind::kPreflight);
+  auto refuse = [&](const std::string& detail, const std::string& hint) {
+    findings.fail("slot", Kind::kPreflight, detail, hint);
+  };
+  const auto& row = rows.at(0);
+  bool exists = row[0].has_value();
+  bool is_replaced = options.manage_server && look.occupant == Occupant::kServer;
+  long free = std::strtol(row[3].value_or("0").c_str(), nullptr, 10), needed = exists ? 1 : 2;
+  if (!exists && options.slot_given)
+    return refuse(fmt::format("replication slot \"{}\" does not exist", options.slot),
+                  "Create it with pg_create_physical_replication_slot(), or leave --slot out: the clone then "
+                  "makes its own.");
+  if (row[0] == "logical")
+    return refuse(fmt::format("replication slot \"{}\" is a logical one", options.slot),
+                  "Choose another --name or --slot.");
+  if (row[1] == "t" && !is_replaced)
+    return refuse(fmt::format("replication slot \"{}\" is active: a standby uses it", options.slot),
+                  "Stop that standby first, or choose another --name or --slot.");
+  if (row[2] == "lost" && options.slot_given)
+    return refuse(fmt::format("replication slot \"{}\" is lost: it held more WAL than "
+                              "max_slot_wal_keep_size allows",
+                              options.slot),
+                  "Drop it and create it again, or leave --slot out.");
+  // An unfinished clone may still have its own.
+  if (free < needed && look.holds != Holds::kUnfinishedClone)
+    return refuse(fmt::format("a clone needs {} free replication slots, this server has {}", needed, free),
+                  "Drop unused slots, or raise max_replication_slots.");
+  findings.ok("slot", exists ? fmt::format("\"{}\" is there, and can be used", options.slot)
+                             : fmt::format("\"{}\" will be made", options.slot));
+}
+
 // The standby will stream over a connection like this one.
 void check_replication(const Options& options, const Address& address, std::uint64_t system,
                        const StopSource& stop, Findings& findings) {
@@ -56,6 +98,7 @@ void check_both_hosts(const Options& options, const StopSource& stop, Findings& 
   });
   check_replication(options, connection->address(), donor.system_identifier, stop, findings);
   if (!is_known || donor.system_identifier == 0) return;
+  attempt("slot", findings, [&] { check_slot(options, *connection, findings); });
   attempt("space", findings, [&] { check_space(options, donor, findings); });
   check_host(options, donor, stop, findings);
 }
@@ -73,6 +116,7 @@ Findings check_donor(const Options& options, Connection& connection, const std::
   Findings findings;
   DonorReport donor = ask_donor(connection, schema, findings);
   if (donor.system_identifier == 0) return findings;
+  check_slot(options, connection, findings);
   check_space(options, donor, findings);
   check_host(options, donor, stop, findings);
   return findings;

@@ -31,7 +31,8 @@ include $(PGXS)
 # are system headers to us.
 OUR_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -Wall -Wextra -Wno-register $(WERROR)
 ifneq (,$(findstring clang,$(CXX)))
-OUR_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-deprecated-volatile
+OUR_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-deprecated-volatile \
+  -Wno-missing-designated-field-initializers
 endif
 SERVER_INCLUDE := $(shell $(PG_CONFIG) --includedir-server)
 

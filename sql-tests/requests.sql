@@ -60,7 +60,7 @@ SELECT pg_standby_clone_agent_attach('s1', 'host:/srv/s1', 'stopped standby', '0
 SELECT pg_standby_clone_agent_attach('', 'host:/srv/s1', 'empty', '0.1.0');
 SELECT * FROM clone_agents;
 RESET ROLE;
-SELECT target, pid = pg_backend_pid() AS is_me, connected_since IS NOT NULL AS since, destination, destination_state, version
+SELECT target, pid = pg_backend_pid() AS is_me, client_addr, connected_since IS NOT NULL AS since, destination, destination_state, activity, version
   FROM clone_agents;
 SET ROLE regress_clone_agent;
 SELECT id = :first AS is_first, options FROM pg_standby_clone_agent_next('s1');
@@ -69,6 +69,19 @@ SELECT * FROM clone_records;
 SELECT pg_standby_clone_agent_refuse(:first, 'the directory is not empty');
 SELECT pg_standby_clone_agent_refuse(:first, 'a second time changes nothing');
 SELECT pg_standby_clone_agent_refuse(999, 'no such');
+-- Of another target, and what is no request of this name's.
+RESET ROLE;
+\set VERBOSITY terse
+SELECT request_standby_clone('s2') AS second \gset
+\set VERBOSITY default
+SELECT uuid AS second_uuid FROM clone_records WHERE id = :second \gset
+SET ROLE regress_clone_agent;
+SELECT pg_standby_clone_agent_refuse(:second, 'not mine');
+SELECT pg_standby_clone_agent_refuse(:second, 'not mine', :'second_uuid');
+SELECT pg_standby_clone_agent_refuse(:second, 'another of this number', '00000000-0000-0000-0000-000000000000');
+RESET ROLE;
+SELECT state, cancel_standby_clone(id) FROM clone_status(:second);
+SET ROLE regress_clone_agent;
 SELECT * FROM pg_standby_clone_agent_next('s1');
 RESET ROLE;
 SELECT state, error, finished_at IS NOT NULL AS finished FROM clone_status(:first);
@@ -96,6 +109,9 @@ SELECT request_standby_clone('s3', '{"expires": "1 millisecond"}') AS third \gse
 SELECT pg_sleep(0.01);
 SELECT state, error FROM clone_status(:third);
 SELECT count(*) FROM pg_standby_clone_agent_next('s3');
+SELECT state, error FROM clone_records WHERE id = :third;
+-- Who refreshes all materialized views changes nothing.
+REFRESH MATERIALIZED VIEW clone_records;
 SELECT state, error FROM clone_records WHERE id = :third;
 SELECT state, error FROM clone_history WHERE id = :third;
 

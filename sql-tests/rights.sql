@@ -12,7 +12,7 @@ SELECT * FROM clone_streams;
 SELECT * FROM clone_phases;
 SELECT * FROM clone_status();
 SELECT * FROM pg_standby_clone_records();
-SELECT nextval('clone_id_seq');
+SELECT count(*) FROM clone_records;
 CALL pg_standby_clone_stream();
 RESET ROLE;
 
@@ -21,7 +21,7 @@ SELECT count(*) FROM clone_progress;
 SELECT count(*) FROM clone_streams;
 SELECT count(*) FROM clone_phases;
 SELECT count(*) FROM clone_status();
-SELECT nextval('clone_id_seq');
+SELECT count(*) FROM clone_records;
 CALL pg_standby_clone_stream();
 RESET ROLE;
 

@@ -18,6 +18,7 @@ CREATE VIEW extension_objects AS
                  pg_get_expr(f.adbin, f.adrelid), col_description(attrelid, attnum)), ', ' ORDER BY attnum)
             FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
            WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
+         CASE WHEN c.relkind = 'm' THEN pg_get_viewdef(d.objid) END AS query,
          (SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY conname)
             FROM pg_constraint k WHERE conrelid = c.oid) AS constraints,
          (SELECT string_agg(concat_ws(' ', pg_get_indexdef(indexrelid), obj_description(indexrelid, 'pg_class')), ', '
@@ -29,10 +30,31 @@ CREATE VIEW extension_objects AS
    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
      AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_standby_clone');
 
-ALTER EXTENSION pg_standby_clone UPDATE;
-SELECT extversion FROM pg_extension WHERE extname = 'pg_standby_clone';
+ALTER EXTENSION pg_standby_clone UPDATE TO '0.2';
 SELECT count(*) FROM on_top;
 SELECT count(*) FROM clones.clone_history;
+-- With requests and history in it; the library is of 0.3 already.
+SELECT clones.request_standby_clone('s1');
+INSERT INTO clones.clone_records (id, target, state, options, requested_at, expires_at, client_addr)
+  VALUES (nextval('clones.clone_id_seq'), 'ended', 'failed', '{}', '2026-01-02 03:04:05+00', '2026-01-02 04:04:05+00', 'a name'),
+         (nextval('clones.clone_id_seq'), 'waits', 'queued', '{"jobs": 2}', clock_timestamp(), 'infinity', NULL),
+         (nextval('clones.clone_id_seq'), 'byhand', 'completed', NULL, NULL, NULL, '2001:db8::1');
+INSERT INTO clones.clone_record_phases VALUES (3, 'wal', '2026-01-02 03:05:00.5+00', '2026-01-02 03:06:00+00', 7),
+  (3, 'copying', '2026-01-02 03:04:00+00', '2026-01-02 03:05:00.5+00', 42);
+SELECT nextval('clones.clone_id_seq');
+-- What users have built on clone_status() goes first: the type of client_addr changes.
+ALTER EXTENSION pg_standby_clone UPDATE;
+DROP VIEW on_top;
+CREATE VIEW on_top AS SELECT phase FROM clones.clone_phases;
+ALTER EXTENSION pg_standby_clone UPDATE;
+SELECT extversion FROM pg_extension WHERE extname = 'pg_standby_clone';
+SELECT id, target, state, options, client_addr, uuid IS NOT NULL AS is_request FROM clones.clone_records ORDER BY id;
+SELECT id, phase, finished_at - started_at AS took, bytes FROM clones.clone_phases ORDER BY started_at;
+SELECT clones.cancel_standby_clone(2);
+SET client_min_messages = error;
+SELECT clones.request_standby_clone('s1');
+RESET client_min_messages;
+SELECT id, target, state FROM clones.clone_status() ORDER BY id;
 CREATE TABLE updated AS TABLE extension_objects;
 DROP VIEW on_top;
 DROP EXTENSION pg_standby_clone;

@@ -31,12 +31,26 @@ void watch_connection() {
     SetConfigOption(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION);
 }
 
+// NULL and arguments that an older script's function does not have: "".
+const char* text_argument(FunctionCallInfo fcinfo, int number) {
+  if (number >= PG_NARGS() || PG_ARGISNULL(number)) return "";
+  return text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+// The REPLICATION attribute lets a role be an agent, not act in the name of others.
+void require_agent_of(const char* target) {
+  if (superuser() || session::is_agent(target)) return;
+  ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+          errmsg("this connection is not the agent of \"%s\"", target),
+          errhint("Its requests are for the connection that is."));
+}
+
 }  // namespace
 
 Datum pg_standby_clone_agent_attach(PG_FUNCTION_ARGS) {
   entry::require_replication(kMayNot);
   entry::require_primary("an agent cannot wait for requests");
-  const char* target = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  const char* target = text_argument(fcinfo, 0);
   std::size_t length = std::strlen(target);
   if (length == 0 || length >= NAMEDATALEN)
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -44,14 +58,14 @@ Datum pg_standby_clone_agent_attach(PG_FUNCTION_ARGS) {
   session::Agent agent{};
   agent.pid = MyProcPid;
   agent.database = MyDatabaseId;
+  agent.role = GetUserId();
   agent.connected_since = GetCurrentTimestamp();
   strlcpy(agent.target, target, sizeof(agent.target));
-  if (MyProcPort != nullptr && MyProcPort->remote_host != nullptr &&
-      std::strcmp(MyProcPort->remote_host, "[local]") != 0)
-    copy_text(agent.client_addr, view(MyProcPort->remote_host));
-  copy_text(agent.destination, view(text_to_cstring(PG_GETARG_TEXT_PP(1))));
-  copy_text(agent.destination_state, view(text_to_cstring(PG_GETARG_TEXT_PP(2))));
-  copy_text(agent.version, view(text_to_cstring(PG_GETARG_TEXT_PP(3))));
+  copy_client_address(agent.client_addr);
+  copy_text(agent.destination, view(text_argument(fcinfo, 1)));
+  copy_text(agent.destination_state, view(text_argument(fcinfo, 2)));
+  copy_text(agent.version, view(text_argument(fcinfo, 3)));
+  copy_text(agent.activity, view(text_argument(fcinfo, 4)));
   session::attach_agent(agent);
   watch_connection();
   PG_RETURN_VOID();
@@ -70,12 +84,13 @@ Datum pg_standby_clone_agent_next(PG_FUNCTION_ARGS) {
   entry::require_primary("requests cannot be taken");
   entry::Row row = entry::open_rows(fcinfo);
   const char* target = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  require_agent_of(target);
   MemoryContext outer = CurrentMemoryContext;
   std::int64_t id = 0;
-  Datum options = 0;
+  Datum options = 0, uuid = 0;
   table::Access access = table::open(table::of(fcinfo));
   table::sweep(access);
-  if (table::run(psprintf("SELECT t.id, t.options FROM %s t "
+  if (table::run(psprintf("SELECT t.id, t.options, t.uuid FROM %s t "
                           "LEFT JOIN %s.pg_standby_clone_records() r ON r.id = t.id "
                           "WHERE t.target = $1 AND t.options IS NOT NULL "
                           "AND (t.state = 'queued' AND t.expires_at > clock_timestamp() "
@@ -88,40 +103,48 @@ Datum pg_standby_clone_agent_next(PG_FUNCTION_ARGS) {
     Datum found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null);
     MemoryContext inner = MemoryContextSwitchTo(outer);
     options = PointerGetDatum(PG_DETOAST_DATUM_COPY(found));
+    found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &is_null);
+    uuid = datumCopy(found, false, UUID_LEN);
     MemoryContextSwitchTo(inner);
   }
   table::close(access);
   if (id != 0) {
     row.add_number(id);
     row.add(options);
+    row.add(uuid);
     row.put();
   }
   return static_cast<Datum>(0);
 }
 
 // The request ends before a clone of it began. One that has ended meanwhile (cancelled,
-// say) stays as it is.
+// say) stays as it is. False if there is none: it is forgotten, or another has its number.
 Datum pg_standby_clone_agent_refuse(PG_FUNCTION_ARGS) {
   entry::require_replication(kMayNot);
   entry::require_primary("requests cannot be refused");
+  if (PG_ARGISNULL(0)) PG_RETURN_BOOL(false);
   std::int64_t id = PG_GETARG_INT64(0);
-  const char* error = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  const char* error = text_argument(fcinfo, 1);
+  bool is_any = PG_NARGS() < 3 || PG_ARGISNULL(2);
+  table::Argument uuid = table::uuid(is_any ? 0 : PG_GETARG_DATUM(2), is_any);
   table::Access access = table::open(table::of(fcinfo));
-  bool is_refused =
-      table::run(psprintf("UPDATE %s SET state = 'failed', finished_at = clock_timestamp(), "
-                          "error = coalesce($2, 'the agent refused it') "
-                          "WHERE id = $1 AND state = 'queued'",
-                          access.records),
-                 {table::number(id), table::text(error)}) > 0;
-  if (is_refused) table::notify(id, session::State::kFailed);
-  bool is_known =
-      is_refused || table::run(psprintf("SELECT FROM %s WHERE id = $1", access.records),
-                               {table::number(id)}) > 0;
+  bool is_known = table::run(psprintf("SELECT target FROM %s WHERE id = $1 AND options IS NOT NULL "
+                                      "AND ($2 IS NULL OR uuid = $2)",
+                                      access.records),
+                             {table::number(id), uuid}) > 0;
+  char target[NAMEDATALEN] = "";
+  if (is_known) strlcpy(target, table::text_result(1), sizeof(target));
+  // As the caller, not as the owner of the rows.
+  bool is_allowed = !is_known || superuser_arg(access.user) || session::is_agent(target);
+  if (is_known && is_allowed &&
+      table::change(access, id, table::Waits::kAsNeeded, "t.state = 'queued' AND ($3 IS NULL OR t.uuid = $3)",
+                    "'state', 'failed', 'finished_at', clock_timestamp(), "
+                    "'error', coalesce($2, 'the agent refused it')",
+                    {table::number(id), table::text(error), uuid}))
+    table::notify(id, session::State::kFailed);
   table::close(access);
-  if (!is_known)
-    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
-            errmsg("request %lld does not exist", static_cast<long long>(id)));
-  PG_RETURN_VOID();
+  if (!is_allowed) require_agent_of(target);
+  PG_RETURN_BOOL(is_known);
 }
 
 // One row per agent connected to this database.
@@ -139,6 +162,7 @@ Datum pg_standby_clone_agent_records(PG_FUNCTION_ARGS) {
     row.add_text(agent.destination);
     row.add_text(agent.destination_state);
     row.add_text(agent.version);
+    if (row.result->setDesc->natts > 7) row.add_text(agent.activity);
     row.put();
   }
   return static_cast<Datum>(0);

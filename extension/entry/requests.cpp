@@ -26,46 +26,26 @@ void refuse_running(const char* target, std::int64_t id) {
                             static_cast<long long>(id)));
 }
 
-void refuse_queued(const table::Access& access, const char* target) {
-  std::int64_t id = 0;
-  if (table::run(psprintf("SELECT id FROM %s WHERE target = $1 AND state = 'queued'", access.records),
-                 {table::text(target)}) > 0)
-    id = table::number_result(1);
-  ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
-          errmsg("a clone to \"%s\" is already requested", target),
-          errhint("Wait for it, or end it with cancel_standby_clone(%lld).",
-                  static_cast<long long>(id)));
-}
-
-// Inserted by whoever is first; whoever asks at the same time waits for the first one's
-// transaction, and then finds it done or rolled back.
-std::int64_t insert_request(const table::Access& access, const char* target, Jsonb* options,
-                            TimestampTz expires) {
-  const char* statement = psprintf(
-      "INSERT INTO %s (id, target, state, options, requested_by, requested_at, expires_at) "
-      "VALUES (nextval($1), $2, 'queued', $3, $4::name, clock_timestamp(), $5) "
-      "ON CONFLICT (target) WHERE state = 'queued' DO NOTHING RETURNING id",
-      access.records);
-  Oid sequence = get_relname_relid("clone_id_seq", access.schema_oid);
-  if (table::run(statement, {{REGCLASSOID, ObjectIdGetDatum(sequence), false},
-                             table::text(target),
-                             {JSONBOID, JsonbPGetDatum(options), false},
-                             table::text(caller()),
-                             table::time(expires)}) == 0)
-    return 0;
-  return table::number_result(1);
+// A request of the same target that waits. Who takes it back in an open transaction is waited for.
+std::int64_t find_queued(const table::Access& access, const char* target) {
+  while (table::run(psprintf("SELECT id FROM %s WHERE target = $1 AND state = 'queued'", access.records),
+                    {table::text(target)}) > 0) {
+    std::int64_t id = table::number_result(1);
+    table::lock_row(id);
+    if (table::run(psprintf("SELECT FROM %s WHERE id = $1 AND state = 'queued'", access.records),
+                   {table::number(id)}) > 0)
+      return id;
+  }
+  return 0;
 }
 
 bool cancel_queued(const table::Access& access, std::int64_t id) {
-  const char* statement = psprintf(
-      "UPDATE %s SET state = 'cancelled', finished_at = clock_timestamp(), error = $2 "
-      "WHERE id = $1 AND state = 'queued'",
-      access.records);
-  if (table::run(statement, {table::number(id), table::text(psprintf(
-                                                    "cancelled by role \"%s\"", caller()))}) == 0)
-    return false;
-  table::notify(id, State::kCancelled);
-  return true;
+  bool is_cancelled = table::change(
+      access, id, table::Waits::kAsNeeded, "t.state = 'queued'",
+      "'state', 'cancelled', 'finished_at', clock_timestamp(), 'error', $2",
+      {table::number(id), table::text(psprintf("cancelled by role \"%s\"", caller()))});
+  if (is_cancelled) table::notify(id, State::kCancelled);
+  return is_cancelled;
 }
 
 bool is_known(const table::Access& access, std::int64_t id) {
@@ -88,10 +68,20 @@ Datum request_standby_clone(PG_FUNCTION_ARGS) {
 
   table::Access access = table::open(table::of(fcinfo));
   table::sweep(access);
+  table::lock_target(target);
+  if (std::int64_t queued = find_queued(access, target); queued != 0)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+            errmsg("a clone to \"%s\" is already requested", target),
+            errhint("Wait for it, or end it with cancel_standby_clone(%lld).",
+                    static_cast<long long>(queued)));
   session::Live running = session::find_live(target);
   if (running.exists) refuse_running(target, running.id);
-  std::int64_t id = insert_request(access, target, options, expires);
-  if (id == 0) refuse_queued(access, target);
+  std::int64_t id = table::draw_number(access);
+  table::add(access,
+             "'uuid', gen_random_uuid(), 'target', $2, 'state', 'queued', 'phase', 'queued', 'options', $3, "
+             "'requested_by', $4, 'requested_at', clock_timestamp(), 'expires_at', $5",
+             {table::number(id), table::text(target), {JSONBOID, JsonbPGetDatum(options), false},
+              table::text(caller()), table::time(expires)});
   table::notify(id, State::kQueued);
   table::close(access);
 

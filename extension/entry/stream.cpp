@@ -33,15 +33,14 @@ Datum pg_standby_clone_stream(PG_FUNCTION_ARGS) {
             errhint("It is called by the pg_standby_clone program only."));
   entry::require_replication("clone this server");
   check_database();
-  Oid schema = table::schema_of(fcinfo);
-  sender::Place place{get_relname_relid("clone_id_seq", schema), table::find(schema)};
+  Oid records = table::find(table::schema_of(fcinfo));
 
   // The commit gives up the snapshot of this statement; nothing below takes another.
   if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
   SPI_commit();
   InvalidateCatalogSnapshot();
   pgstat_report_xact_timestamp(0);
-  sender::serve(place);
+  sender::serve(records);
   SPI_finish();
   PG_RETURN_VOID();
 }

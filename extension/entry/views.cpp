@@ -2,11 +2,13 @@
 // copy shared memory under its lock and show the copy.
 #include "extension/entry/rows.h"
 #include "extension/session/shared.h"
+#include "extension/session/table.h"
 
 extern "C" {
 PG_FUNCTION_INFO_V1(pg_standby_clone_records);
 PG_FUNCTION_INFO_V1(pg_standby_clone_phase_records);
 PG_FUNCTION_INFO_V1(pg_standby_clone_stream_records);
+PG_FUNCTION_INFO_V1(pg_standby_clone_kept_records);
 }
 
 namespace {
@@ -127,5 +129,22 @@ Datum pg_standby_clone_stream_records(PG_FUNCTION_ARGS) {
     }
     if (is_own) dsm_detach(segment);
   }
+  return static_cast<Datum>(0);
+}
+
+// What clone_records holds, as its query gives it: a REFRESH writes the same rows again.
+Datum pg_standby_clone_kept_records(PG_FUNCTION_ARGS) {
+  Row rows = open_rows(fcinfo);
+  Relation records = table_open(table::of(fcinfo), AccessShareLock);
+  TupleDesc description = RelationGetDescr(records);
+  auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * description->natts));
+  auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * description->natts));
+  SysScanDesc scan = systable_beginscan(records, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
+  while (HeapTuple row = systable_getnext(scan)) {
+    heap_deform_tuple(row, description, values, nulls);
+    tuplestore_putvalues(rows.result->setResult, rows.result->setDesc, values, nulls);
+  }
+  systable_endscan(scan);
+  table_close(records, AccessShareLock);
   return static_cast<Datum>(0);
 }

@@ -14,6 +14,11 @@ void copy_text(char (&to)[N], std::string_view from) {
 
 inline std::string_view view(const char* text) { return {text, std::strlen(text)}; }
 
+// The address of this backend's client, as an inet reads it; empty where it came by a Unix socket. Never a
+// name, which is what log_hostname puts into Port::remote_host.
+using ClientAddress = char[48];
+void copy_client_address(ClientAddress& to);
+
 // A zero-ended copy in the current memory context. A text from the wire that is
 // not valid in the server's encoding, or holds a zero, is an ERROR.
 char* checked_cstring(std::string_view text, const char* what);

@@ -13,8 +13,7 @@ struct Connection {
   Channel channel;
   session::Handle session;
   session::StreamSlot* slot;  // NULL on a control connection
-  Oid id_sequence;
-  Oid table;  // clone_records
+  Oid records;  // clone_records; InvalidOid where an older version's script made the objects
 };
 
 void serve_control(Connection& connection, const protocol::Hello& hello);

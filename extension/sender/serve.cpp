@@ -206,10 +206,9 @@ void converse() {
 
 }  // namespace
 
-void serve(const Place& place) {
+void serve(Oid records) {
   connection = {};
-  connection.id_sequence = place.id_sequence;
-  connection.table = place.table;
+  connection.records = records;
   static bool registered = false;
   if (!registered) before_shmem_exit(leave_session, 0);
   registered = true;

@@ -5,15 +5,10 @@
 
 namespace sender {
 
-// What the catalogue says, looked up before the snapshot is given up (trap 80).
-struct Place {
-  Oid id_sequence;
-  Oid table;  // clone_records
-};
-
 // Takes the connection into CopyBoth and answers requests until the helper sends
 // CopyDone. Leaves by FATAL on any error: half-read requests cannot be followed by
-// ordinary queries. Needs: no snapshot, rights checked, a transaction.
-void serve(const Place& place);
+// ordinary queries. Needs: no snapshot, rights checked, a transaction. `records` is clone_records,
+// looked up before the snapshot was given up (trap 80).
+void serve(Oid records);
 
 }  // namespace sender

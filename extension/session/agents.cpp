@@ -8,7 +8,7 @@ namespace {
 
 // Another layout gets another number here. Not one for each build (shared.cpp): agents stay connected when
 // the library is replaced, and are seen all the same.
-constexpr int kAgentsLayout = 1;
+constexpr int kAgentsLayout = 2;
 constexpr char kLockName[] = "pg_standby_clone_agents";
 
 struct Agents {
@@ -87,14 +87,24 @@ void detach_agent() {
   LWLockRelease(&all->lock);
 }
 
-bool has_agent(const char* target) {
+bool has_agent(const char* target, Oid role) {
   Agents* all = agents();
   bool found = false;
   LWLockAcquire(&all->lock, LW_SHARED);
   for (const Agent& agent : all->places)
     if (agent.pid != 0 && agent.database == MyDatabaseId &&
-        std::strcmp(agent.target, target) == 0)
+        (!OidIsValid(role) || agent.role == role) && std::strcmp(agent.target, target) == 0)
       found = true;
+  LWLockRelease(&all->lock);
+  return found;
+}
+
+bool is_agent(const char* target) {
+  Agents* all = agents();
+  bool found = false;
+  LWLockAcquire(&all->lock, LW_SHARED);
+  for (const Agent& agent : all->places)
+    if (agent.pid == MyProcPid && std::strcmp(agent.target, target) == 0) found = true;
   LWLockRelease(&all->lock);
   return found;
 }

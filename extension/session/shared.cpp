@@ -203,8 +203,8 @@ Handle open_session(const Wishes& wishes) {
   area->label[0] = '\0';
   strlcpy(area->label, wishes.label, sizeof(area->label));
   area->request_id = wishes.request_id;
-  area->id_sequence = wishes.id_sequence;
-  area->table = wishes.table;
+  copy_text(area->request_uuid, view(wishes.request_uuid));
+  area->records = wishes.records;
   area->slot_given = wishes.slot_given;
   area->fast_checkpoint = wishes.fast_checkpoint;
   area->advance_slot = wishes.advance_slot;

@@ -114,8 +114,8 @@ struct SessionArea {
   // The helper's wishes.
   char label[protocol::kTextMax];
   std::int64_t request_id;  // the request it carries out, 0: none
-  Oid id_sequence;         // InvalidOid on a standby
-  Oid table;               // clone_records; InvalidOid on a standby
+  char request_uuid[40];
+  Oid records;             // clone_records; InvalidOid on a standby
   bool slot_given;
   bool fast_checkpoint;
   bool advance_slot;
@@ -183,8 +183,8 @@ struct Wishes {
   const char* label;
   const char* client_addr;
   std::int64_t request_id;
-  Oid id_sequence;
-  Oid table;
+  const char* request_uuid;
+  Oid records;
   bool slot_given;
   bool fast_checkpoint;
   bool verify_checksums;

@@ -33,6 +33,15 @@ bool has_ended(std::int64_t id) {
   return found;
 }
 
+std::int64_t last_id() {
+  std::int64_t last = 0;
+  Locked::begin(LW_SHARED);
+  for (const Record& record : shared()->records)
+    if (record.generation != 0 && record.database == MyDatabaseId) last = Max(last, record.id);
+  Locked::end();
+  return last;
+}
+
 bool cancel(std::int64_t id, const char* reason) {
   Handle handle = attach_live(id);
   if (handle.record == nullptr) return false;

@@ -15,6 +15,9 @@ Live find_live(const char* target);
 // Has a clone of this number ended lately?
 bool has_ended(std::int64_t id);
 
+// The highest number of a clone of this database; 0 if there is none.
+std::int64_t last_id();
+
 // Each is false when no clone of this number runs. A clone cancels for the first
 // `reason` it is given.
 bool cancel(std::int64_t id, const char* reason);

@@ -1,6 +1,14 @@
-// table.h: the table clone_records and its sequence, as the functions and the worker
-// use it: as its owner, with a search_path that nobody else can fill, every name
-// qualified.
+// table.h: clone_records, as the functions and the worker use it: as its owner, with a search_path that
+// nobody else can fill, every name qualified.
+//
+// It is a materialized view: a table would be published by every publication FOR ALL TABLES, and a subscriber
+// that lacks it would stop for all tables. What is published is an ordinary or partitioned table that is
+// permanent (is_publishable_class in pg_publication.c). No statement writes to a materialized view, so rows are
+// composed by queries and written here, by the calls that the server writes its own catalogues with. They are
+// transactional, in the WAL, and on standbys like any other row.
+//
+// Law of the rows: who writes a row holds the lock of its number, to the end of his transaction. It is
+// what rows of a table would have of themselves: writers of one row wait for each other, others do not.
 #pragma once
 
 #include <initializer_list>
@@ -10,27 +18,26 @@
 
 namespace table {
 
-// The table in the extension's schema; InvalidOid where an older version's script made
+// clone_records in the extension's schema; InvalidOid where an older version's script made
 // the objects.
 Oid find(Oid schema);
 
 // The schema of the SQL function that is running.
 Oid schema_of(FunctionCallInfo fcinfo);
 
-// The table of the SQL function that is running. ERROR if there is none.
+// That of the SQL function that is running. ERROR if there is none.
 Oid of(FunctionCallInfo fcinfo);
 
 struct Access {
   const char* records;  // qualified and quoted
-  const char* phases;
   const char* schema;   // quoted
-  Oid schema_oid;
+  Oid oid;
   Oid user;
   int security_context;
   int guc_level;
 };
 
-// Between open and close all runs as the table's owner, with SPI connected and a
+// Between open and close all runs as the owner of clone_records, with SPI connected and a
 // snapshot held. Needs a transaction; an ERROR in between is undone by its abort.
 Access open(Oid records);
 void close(const Access& access);
@@ -45,11 +52,37 @@ Argument text(const char* value);  // NULL and "" become NULL
 Argument time(TimestampTz value);  // 0 becomes NULL
 Argument lsn(XLogRecPtr value);    // invalid becomes NULL
 Argument boolean(bool value);
+Argument uuid(Datum value, bool is_null);
 
-// Runs one statement, returns the rows it touched or returned.
-std::uint64_t run(const char* statement, std::initializer_list<Argument> arguments);
+// Runs one query, returns the number of its rows. It sees what is committed by now, whatever the
+// isolation level: who has waited for a lock must see what the other one did.
+std::uint64_t run(const char* query, std::initializer_list<Argument> arguments);
 
-// A column of the first row the last statement returned; NULL is nullptr, or 0.
+// --- writing ---
+
+// Makes others that ask for the same target wait for the end of this transaction.
+void lock_target(const char* target);
+
+// Waits for whoever writes the row of this number.
+void lock_row(std::int64_t id);
+
+// A new row. `fields` are pairs of a column's name and its value, for jsonb_build_object(); $1 is the row's
+// number, which draw_number() gave. Whoever draws next waits until the row is there.
+std::int64_t draw_number(const Access& access);
+void add(const Access& access, const char* fields, std::initializer_list<Argument> arguments);
+
+// Changes fields of the row t with the number id, which is also $1, if `condition` holds; r is its record
+// in shared memory, if there is one. False if there is no such row, or if somebody else is writing it and
+// `waits` is kNever.
+enum class Waits { kAsNeeded, kNever };
+bool change(const Access& access, std::int64_t id, Waits waits, const char* condition, const char* fields,
+            std::initializer_list<Argument> arguments);
+
+// Removes ended rows but the newest `keep`. Of the highest number a row without a state stays: no number is
+// given twice.
+void prune(const Access& access, int keep);
+
+// A column of the first row the last query returned; NULL is nullptr, or 0.
 const char* text_result(int column);
 std::int64_t number_result(int column);
 bool boolean_result(int column);

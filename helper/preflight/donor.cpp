@@ -129,7 +129,7 @@ std::string find_extension(Connection& connection) {
   Rows rows = connection.query(
       "SELECT n.nspname, pg_catalog.has_schema_privilege(n.oid, 'USAGE'), e.extversion, "
       "EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid AND p.proname = "
-      "'pg_standby_clone_preflight') "
+      "'pg_standby_clone_kept_records') "
       "FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace "
       "WHERE e.extname = 'pg_standby_clone'",
       Kind::kPreflight);
@@ -137,6 +137,14 @@ std::string find_extension(Connection& connection) {
     Rows available = connection.query(
         "SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = 'pg_standby_clone'",
         Kind::kPreflight);
+    Rows database = connection.query(
+        "SELECT 1 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database() AND datistemplate",
+        Kind::kPreflight);
+    if (!database.empty())
+      fail(Kind::kPreflight,
+           fmt::format("\"{}\" is a template database, a clone cannot be made through it",
+                       connection.database()),
+           "Name the database that holds the extension with --dbname (-d).");
     std::string create = fmt::format(
         "Run in database \"{}\" of the donor, as a superuser: CREATE EXTENSION pg_standby_clone; "
         "or name another database with --dbname (-d).",

@@ -43,7 +43,11 @@ int main(int argc, char** argv) {
     StopSource stop;
     install_signals(stop);
     if (options.command == Command::kCheck) return run_check(options, stop);
-    if (options.command == Command::kAgent) return run_agent(options, stop);
+    if (options.command == Command::kAgent) {
+      // A daemon's SIGHUP asks for its settings to be read again, and an agent has none.
+      std::signal(SIGHUP, SIG_IGN);
+      return run_agent(options, stop);
+    }
     Progress progress({options.progress, options.verbose, options.json});
     return run_clone(options, progress, stop);
   } catch (const Failure& failure) {

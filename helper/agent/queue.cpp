@@ -22,10 +22,10 @@ void RequestQueue::enter() {
   connection_ = std::move(connection);
 }
 
-void RequestQueue::show(const std::string& destination_state) {
-  call(fmt::format("agent_attach({}, {}, {}, {})", quote_literal(options_.name),
+void RequestQueue::show(const std::string& destination_state, const std::string& activity) {
+  call(fmt::format("agent_attach({}, {}, {}, {}, {})", quote_literal(options_.name),
                    quote_literal(destination_of(options_)), quote_literal(destination_state),
-                   quote_literal(protocol::kVersion)));
+                   quote_literal(protocol::kVersion), quote_literal(activity)));
   // Before the table is read: what is queued after this wakes us.
   connection_->query("LISTEN pg_standby_clone", Kind::kPreflight);
 }
@@ -33,14 +33,19 @@ void RequestQueue::show(const std::string& destination_state) {
 std::optional<QueuedRequest> RequestQueue::next() {
   Rows rows = call(fmt::format("agent_next({})", quote_literal(options_.name)));
   if (rows.empty() || !rows[0][0]) return std::nullopt;
-  return QueuedRequest{std::strtoll(rows[0][0]->c_str(), nullptr, 10), rows[0][1].value_or("{}")};
+  return QueuedRequest{std::strtoll(rows[0][0]->c_str(), nullptr, 10), rows[0][1].value_or("{}"),
+                       rows[0].at(2).value_or("")};
 }
 
-void RequestQueue::refuse(std::int64_t id, const std::string& error) {
-  call(fmt::format("agent_refuse({}, {})", id, quote_literal(error)));
+bool RequestQueue::refuse(std::int64_t id, const std::string& uuid, const std::string& error) {
+  Rows rows = call(fmt::format("agent_refuse({}, {}, {})", id, quote_literal(error),
+                               uuid.empty() ? "NULL" : quote_literal(uuid)));
+  return rows.at(0).at(0).value_or("f") == "t";
 }
 
 void RequestQueue::wait(int timeout_ms) {
+  // What came while an answer was read wakes no socket any more.
+  if (connection_->drop_notifications()) return;
   connection_->wait(timeout_ms);
   connection_->drop_notifications();
 }

@@ -15,6 +15,7 @@ namespace standby_clone {
 struct QueuedRequest {
   std::int64_t id = 0;
   std::string options;  // JSON
+  std::string uuid;     // its identity: after a failover another may have its number
 };
 
 // Every function may fail with kConnection or kLostDonor: then leave(), and enter() again.
@@ -28,12 +29,13 @@ class RequestQueue {
   void leave() { connection_.reset(); }
   bool is_entered() const { return connection_ != nullptr; }
 
-  // Tells the primary what the directory holds.
-  void show(const std::string& destination_state);
+  // Tells the primary what the directory holds and what the agent does.
+  void show(const std::string& destination_state, const std::string& activity);
   // The oldest request that waits, or that an agent of this name left behind.
   std::optional<QueuedRequest> next();
-  // Ends a request of which no clone has begun; does nothing to others.
-  void refuse(std::int64_t id, const std::string& error);
+  // Ends a request of which no clone has begun; does nothing to others. False if the primary does not
+  // know it (any more). Fails with kPreflight where it cannot take the error.
+  bool refuse(std::int64_t id, const std::string& uuid, const std::string& error);
 
   // Waits until the primary says something, the stop, or the time.
   void wait(int timeout_ms);

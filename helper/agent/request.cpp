@@ -68,6 +68,7 @@ Request parse_request(std::int64_t id, const std::string& options) {
 Options options_of(const Options& agent, const Request& request) {
   Options options = agent;
   options.request_id = request.id;
+  options.request_uuid = request.uuid;
   if (request.jobs) set_jobs(*request.jobs, options);
   if (request.compress) set_compression(*request.compress, options);
   if (request.max_rate) set_rate(*request.max_rate, options);

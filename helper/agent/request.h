@@ -12,6 +12,7 @@ namespace standby_clone {
 
 struct Request {
   std::int64_t id = 0;
+  std::string uuid;  // its identity beyond the number; whoever has parsed it fills this in
   std::optional<std::string> jobs, compress, max_rate, checkpoint;
   bool delta = false;
   std::optional<bool> start, gentle;

@@ -22,6 +22,7 @@ class Run {
   Run& operator=(const Run&) = delete;
 
   std::int64_t id() const { return request_.id; }
+  const std::string& uuid() const { return request_.uuid; }
   bool is_done() const { return is_done_; }
   void cancel() { stop_.request(); }
 

@@ -116,6 +116,8 @@ void Connection::ignore_role_settings() {
 }
 
 Rows Connection::query(const std::string& statement, Kind kind) {
+  // A refusal was thrown with the end of its answer still to come.
+  while (next_result(kind)) continue;
   if (PQsendQuery(connection_, statement.c_str()) == 0) fail_lost("send a query");
   return finish_copy(kind);
 }
@@ -150,8 +152,13 @@ bool Connection::wait(int timeout_ms, Bell* bell) {
   return true;
 }
 
-void Connection::drop_notifications() {
-  while (PGnotify* notification = PQnotifies(connection_)) PQfreemem(notification);
+bool Connection::drop_notifications() {
+  bool had_some = false;
+  while (PGnotify* notification = PQnotifies(connection_)) {
+    PQfreemem(notification);
+    had_some = true;
+  }
+  return had_some;
 }
 
 }  // namespace standby_clone

@@ -96,8 +96,8 @@ class Connection {
   // most timeout_ms. True if something came.
   bool wait(int timeout_ms, Bell* bell = nullptr);
 
-  // Forgets what LISTEN brought, of which wait() has returned.
-  void drop_notifications();
+  // Forgets what LISTEN brought, in wait() or beside an answer. True if there was something.
+  bool drop_notifications();
 
   // Ends the copy from our side, so that the server's procedure returns.
   void end_copy();

@@ -142,9 +142,12 @@ Ending Clone::give_up(const Failure& caught) {
   stop_.request();
   Failure failure = explain(caught);
   // Before our own threads are waited for: the donor shall be free whatever a disk does here.
-  session_.control().report(failure.kind == Kind::kCancelled ? protocol::State::kCancelled
-                                                             : protocol::State::kFailed,
-                            failure.message);
+  if (session_.has_asked())
+    session_.control().report(failure.kind == Kind::kCancelled ? protocol::State::kCancelled
+                                                               : protocol::State::kFailed,
+                              failure.message);
+  else
+    session_.control().leave();
   if (!comes_to_rest(failure)) {
     std::string remains = "the system is still writing to \"" + options_.data_directory +
                           "\"; what is there is kept, and no server can be started there: run the "

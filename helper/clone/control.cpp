@@ -202,6 +202,14 @@ FileList Control::take_list() {
   return list;
 }
 
+void Control::leave() noexcept {
+  try {
+    if (is_attached()) connection_->end_copy();
+  } catch (const std::exception&) {
+    // It has gone by itself.
+  }
+}
+
 void Control::report(protocol::State outcome, const std::string& error) noexcept {
   try {
     if (!is_attached() || protocol::is_ended(status_.state)) return;

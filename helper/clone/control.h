@@ -75,6 +75,8 @@ class Control {
   // `connection` has been welcomed in role 0, the first time without a token.
   void attach(std::unique_ptr<Connection> connection);
   void detach();
+  // Ends the conversation with a donor that has begun nothing.
+  void leave() noexcept;
   std::unique_ptr<Connection> release() { return std::move(connection_); }
   bool is_attached() const { return connection_ != nullptr; }
   // Has the donor answered since attach()?

@@ -92,6 +92,7 @@ void Session::check(Connection& connection, const std::string& schema) const {
 }
 
 void Session::begin() {
+  has_asked_ = true;
   protocol::Begin request;
   std::string destination = destination_of(options_);
   request.request_id = options_.request_id;
@@ -148,7 +149,7 @@ bool Session::rejoin(const SessionRecord& earlier) {
   facts_.token = earlier.token;
   facts_.hash_seed = earlier.hash_seed;
   facts_.temporary_slot = earlier.temporary_slot;
-  has_begun_ = true;
+  has_asked_ = has_begun_ = true;
   return true;
 }
 

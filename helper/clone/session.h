@@ -87,6 +87,8 @@ class Session {
 
   bool is_connected() const { return control_.is_attached(); }
   bool has_begun() const { return has_begun_; }
+  // Is there something on the donor that it shall end? So is it with a Begin that it has not answered.
+  bool has_asked() const { return has_asked_; }
   Predecessor as_predecessor() const { return {donor_, address().password}; }
   Control& control() { return control_; }
   const Control& control() const { return control_; }
@@ -139,6 +141,7 @@ class Session {
   std::uint16_t stream_count_ = 1;
   std::vector<HotSetting> hot_settings_;
   std::unique_ptr<Connection> watch_;  // for queries, when the others are in a copy
+  bool has_asked_ = false;
   bool has_begun_ = false;
   std::chrono::milliseconds patience_{0};
   std::optional<Backoff> backoff_;  // of the control connection

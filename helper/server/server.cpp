@@ -101,14 +101,19 @@ std::string find_binaries(const std::string& wanted, int major, const StopSource
     if (access((place + "/pg_ctl").c_str(), X_OK) != 0 ||
         access((place + "/postgres").c_str(), X_OK) != 0)
       continue;
-    auto version = major_version_in(run_program({place + "/postgres", "--version"}, 10000, stop).output);
+    std::string said = run_program({place + "/postgres", "--version"}, 10000, stop).output;
+    auto version = major_version_in(said);
     if (version == major) return place;
-    found += fmt::format("{}{} in {}", found.empty() ? "" : ", ",
-                         version ? std::to_string(*version) : "unknown", place);
+    // A library that is missing, say.
+    std::string reason = said.substr(0, said.find('\n'));
+    found += found.empty() ? "" : ", ";
+    found += version ? fmt::format("version {} in {}", *version, place)
+                     : fmt::format("one in {} that does not run ({})", place,
+                                   reason.empty() ? "it says nothing" : reason);
   }
   fail(Kind::kPreflight,
        fmt::format("--start needs the server's programs of PostgreSQL {}, and {}", major,
-                   !found.empty()    ? "found version " + found
+                   !found.empty()    ? "found " + found
                    : !wanted.empty() ? "there are none in " + wanted
                                      : std::string("found none")),
        fmt::format("Install PostgreSQL {} on this host, or name the directory of its pg_ctl with "

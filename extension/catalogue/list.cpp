@@ -271,11 +271,13 @@ Readable check_readable(const char* path) {
   Place where = place(directory_of(whole));
   std::string_view name = name_of(whole);
   if (where == Place::kGlobal && name == "pg_control")
-    return {protocol::EntryKind::kControlFile, false, 0};
+    return {protocol::EntryKind::kControlFile, false, 0, InvalidOid};
   RelationName relation;
   if (!holds_relations(where) || !parse_relation_name(name, relation))
-    return {protocol::EntryKind::kFile, false, 0};
-  return {protocol::EntryKind::kRelationFile, true, relation.segment * RELSEG_SIZE};
+    return {protocol::EntryKind::kFile, false, 0, InvalidOid};
+  Oid database =
+      where == Place::kDatabase ? number_of(name_of(directory_of(whole))) : InvalidOid;
+  return {protocol::EntryKind::kRelationFile, true, relation.segment * RELSEG_SIZE, database};
 }
 
 }  // namespace catalogue

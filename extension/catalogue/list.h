@@ -22,6 +22,7 @@ struct Readable {
   protocol::EntryKind kind;   // kFile, kRelationFile or kControlFile
   bool has_page_checksums;    // a fork of a relation
   std::uint32_t first_block;  // number of the file's first block within its fork (trap 57)
+  Oid database;               // of the relation; InvalidOid: shared by all, or no relation
 };
 
 // May a stream read this path? An ERROR if it could never have been on the list:

@@ -27,4 +27,11 @@ BackendCounts count_backends() {
   return counts;
 }
 
+void report_checksum_failures(Oid database, int count) {
+#if PG_VERSION_NUM >= 180000
+  pgstat_prepare_report_checksum_failure(database);
+#endif
+  pgstat_report_checksum_failures_in_db(database, count);
+}
+
 }  // namespace compat

@@ -45,6 +45,9 @@ inline constexpr auto configuration_files() {
 #endif
 }
 
+// Counts damaged pages in pg_stat_database; InvalidOid: of relations that all databases share.
+void report_checksum_failures(Oid database, int count);
+
 // The backend with this process id, or NULL.
 inline PGPROC* proc_of(pid_t pid) { return pid == 0 ? nullptr : BackendPidGetProc(pid); }
 

@@ -15,6 +15,8 @@ static uint16 clone_checksum_page(char* page, BlockNumber blkno) __attribute__((
 namespace sender {
 namespace {
 
+bool is_zero(const char* page) { return page[0] == 0 && std::memcmp(page, page + 1, BLCKSZ - 1) == 0; }
+
 // As long as a page is in our own buffer, pg_checksum_page may blank its checksum
 // for a moment.
 __attribute__((always_inline)) inline std::size_t search(char* pages, std::size_t begin,
@@ -22,7 +24,10 @@ __attribute__((always_inline)) inline std::size_t search(char* pages, std::size_
                                                          std::uint32_t first_block) {
   for (std::size_t index = begin; index < count; ++index) {
     char* page = pages + index * BLCKSZ;
-    if (PageIsNew(reinterpret_cast<Page>(page))) continue;
+    if (PageIsNew(reinterpret_cast<Page>(page))) {
+      if (is_zero(page)) continue;
+      return index;
+    }
     auto expected = reinterpret_cast<PageHeader>(page)->pd_checksum;
     if (clone_checksum_page(page, first_block + index) != expected) return index;
   }

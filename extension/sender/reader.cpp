@@ -10,7 +10,7 @@
 #include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/gentle.h"
-#include "extension/sender/page_checksum.h"
+#include "extension/sender/page_verifier.h"
 #include "extension/sender/rate.h"
 #include "extension/sender/relation_map.h"
 #include "protocol/crc32c.h"
@@ -94,72 +94,8 @@ bool open_file(Reader& reader, std::string_view wanted) {
   strlcpy(reader.path, path, sizeof(reader.path));
   reader.has_page_checksums = readable.has_page_checksums && pg::has_plain_pages(path);
   reader.first_block = readable.first_block;
+  reader.database = readable.database;
   return true;
-}
-
-// Bytes read; fewer than asked for only at the end of the file.
-std::size_t read_fully(Reader& reader, char* to, std::size_t size, std::uint64_t offset) {
-  static const std::uint32_t event = compat::wait_event("StandbyCloneRead");
-  std::size_t done = 0;
-  while (done < size) {
-    pgstat_report_wait_start(event);
-    ssize_t got = pread(reader.descriptor, to + done, size - done,
-                        static_cast<off_t>(offset + done));
-    pgstat_report_wait_end();
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      ereport(ERROR, errcode_for_file_access(),
-              errmsg("could not read file \"%s\": %m", reader.path));
-    }
-    if (got == 0) break;
-    done += got;
-  }
-  return done;
-}
-
-struct BadPages {
-  std::uint32_t count;
-  std::uint32_t first_block;
-};
-
-// A page whose checksum is wrong may just be written by the server. It is read
-// again up to five times over at least 100 ms; bytes that keep changing are being
-// written (replay repairs what of them is torn), bytes that stay the same and wrong
-// are corrupted (trap 56). The freshest bytes stay in the buffer.
-bool is_corrupted(Reader& reader, char* page, std::uint64_t offset, std::uint32_t block) {
-  bool has_changed = false;
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    std::uint64_t until = session::monotonic_us() + 25000;
-    while (session::monotonic_us() < until)
-      wait_for(reader, WaitingFor::kDisk, 25);
-    alignas(8) char again[BLCKSZ];
-    if (read_fully(reader, again, BLCKSZ, offset) < BLCKSZ) return false;  // truncated meanwhile
-    if (std::memcmp(page, again, BLCKSZ) != 0) {
-      has_changed = true;
-      std::memcpy(page, again, BLCKSZ);
-    }
-    if (find_bad_page(page, 0, 1, block) == 1) return false;
-  }
-  return !has_changed;
-}
-
-void verify(Reader& reader, char* bytes, std::size_t size, std::uint64_t offset,
-            BadPages& bad) {
-  if (!reader.verify_checksums || !reader.has_page_checksums || offset % BLCKSZ != 0) return;
-  if (!session::have_page_checksums(reader.session->area)) return;
-  std::size_t pages = size / BLCKSZ;
-  std::uint32_t first_block = reader.first_block + static_cast<std::uint32_t>(offset / BLCKSZ);
-  for (std::size_t index = find_bad_page(bytes, 0, pages, first_block); index < pages;
-       index = find_bad_page(bytes, index + 1, pages, first_block)) {
-    std::uint32_t block = first_block + static_cast<std::uint32_t>(index);
-    if (!is_corrupted(reader, bytes + index * BLCKSZ, offset + index * BLCKSZ, block)) continue;
-    if (!session::have_page_checksums(reader.session->area)) return;
-    if (bad.count++ == 0) bad.first_block = block;
-    ereport(WARNING,
-            errcode(ERRCODE_DATA_CORRUPTED),
-            errmsg("pg_standby_clone: checksum verification failed in file \"%s\", block %u",
-                   reader.path, block));
-  }
 }
 
 // A relation map caught in the middle of its writing is read again (trap 24); one that
@@ -168,8 +104,7 @@ std::size_t read_relation_map(Reader& reader, char* to, std::size_t size) {
   for (int attempt = 0; attempt < 5; ++attempt) {
     std::size_t got = read_fully(reader, to, size, 0);
     if (is_whole_relation_map(to, got)) return got;
-    std::uint64_t until = session::monotonic_us() + 25000;
-    while (session::monotonic_us() < until) wait_for(reader, WaitingFor::kDisk, 25);
+    wait_until(reader, session::monotonic_us() + 25000);
   }
   ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
           errmsg("relation mapping file \"%s\" contains incorrect checksum", reader.path));
@@ -361,6 +296,30 @@ void wait_for(Reader& reader, WaitingFor why, long timeout_ms) {
   show_waiting(reader, WaitingFor::kNothing);
 }
 
+void wait_until(Reader& reader, std::uint64_t end_us) {
+  for (std::uint64_t now = session::monotonic_us(); now < end_us; now = session::monotonic_us())
+    wait_for(reader, WaitingFor::kDisk, static_cast<long>((end_us - now) / 1000 + 1));
+}
+
+std::size_t read_fully(Reader& reader, char* to, std::size_t size, std::uint64_t offset) {
+  static const std::uint32_t event = compat::wait_event("StandbyCloneRead");
+  std::size_t done = 0;
+  while (done < size) {
+    pgstat_report_wait_start(event);
+    ssize_t got = pread(reader.descriptor, to + done, size - done,
+                        static_cast<off_t>(offset + done));
+    pgstat_report_wait_end();
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      ereport(ERROR, errcode_for_file_access(),
+              errmsg("could not read file \"%s\": %m", reader.path));
+    }
+    if (got == 0) break;
+    done += got;
+  }
+  return done;
+}
+
 void close_file(Reader& reader) {
   watch_file(reader.cache, -1);
   if (reader.descriptor >= 0) CloseTransientFile(reader.descriptor);
@@ -380,7 +339,7 @@ void answer(Reader& reader, const protocol::Read& request) {
     return;
   }
   const bool is_relation_map = request.path.ends_with("/pg_filenode.map");
-  BadPages bad{0, 0};
+  DamagedPages damaged{0, 0};
   begin_range(reader.cache, request.offset, request.length);
   reader.worked_since_us = session::monotonic_us();
   while (end.length < request.length) {
@@ -392,17 +351,16 @@ void answer(Reader& reader, const protocol::Read& request) {
     std::size_t got = is_map ? read_relation_map(reader, bytes, wanted)
                              : read_next(reader, bytes, wanted, request.offset + end.length);
     if (got == 0) break;
-    verify(reader, bytes, got, request.offset + end.length, bad);
+    verify_pages(reader, bytes, got, request.offset + end.length, damaged);
     send_data(reader, request.tag, request.offset + end.length, bytes, got);
     end.length += got;
     be_gentle(reader);
     if (got < wanted) break;
   }
   end_range(reader.cache);
-  end.checksum_failures = bad.count;
-  end.first_bad_block = bad.first_block;
-  if (bad.count > 0)
-    pg_atomic_fetch_add_u64(&reader.session->record->checksum_failures, bad.count);
+  end.checksum_failures = damaged.count;
+  end.first_bad_block = damaged.first_block;
+  report_damage(reader, damaged);
   send_message(end);
 }
 

@@ -23,6 +23,7 @@ struct Reader {
   char path[MAXPGPATH];
   bool has_page_checksums;
   std::uint32_t first_block;
+  Oid database;  // whose relation it is, InvalidOid: one that all databases share
   PageCache cache;
   Meter meter;
   Packer packer;
@@ -35,6 +36,12 @@ void close_file(Reader& reader);
 
 // Waits as wait_channel() does, seen in the views and counted by the meter.
 void wait_for(Reader& reader, session::WaitingFor why, long timeout_ms);
+
+// Until then the disk is given time; what else is to be heard is.
+void wait_until(Reader& reader, std::uint64_t end_us);
+
+// Reads from the file opened last. Bytes read; fewer than asked for only at the end of the file.
+std::size_t read_fully(Reader& reader, char* to, std::size_t size, std::uint64_t offset);
 
 // Answers one request each.
 void answer(Reader& reader, const protocol::Read& request);

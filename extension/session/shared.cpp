@@ -115,6 +115,7 @@ SessionArea* make_area(dsm_segment** segment) {
   auto* area = static_cast<SessionArea*>(dsm_segment_address(*segment));
   std::memset(static_cast<void*>(area), 0, sizeof(SessionArea));
   SpinLockInit(&area->rate_lock);
+  SpinLockInit(&area->damage_lock);
   pg_atomic_init_u64(&area->max_rate, 0);
   pg_atomic_init_u64(&area->gentle_look_us, 0);
   pg_atomic_init_u32(&area->gentle_permille, sender::kFullPace);

@@ -107,6 +107,12 @@ struct StreamSlot {
   char file[256];     // its end, where the path is longer
 };
 
+// How many damaged pages the streams have found in a file.
+struct DamagedFile {
+  std::uint64_t path_hash;
+  std::uint32_t page_count;  // 0: no file
+};
+
 // The dynamic segment of one clone. Made by the control backend, which fills the
 // wishes before the worker starts; afterwards those are constant.
 struct SessionArea {
@@ -136,6 +142,10 @@ struct SessionArea {
   pg_atomic_uint32 gentle_permille;
   pg_atomic_uint64 disk_read_bytes;   // not in the page cache before, and how long it took,
   pg_atomic_uint64 disk_read_us;      // since somebody looked
+  // Of the files that damaged pages were found in last; under damage_lock (sender/page_verifier.cpp).
+  slock_t damage_lock;
+  std::uint32_t damaged_next;  // the place for the next file, modulo their number
+  DamagedFile damaged_files[protocol::kStreamsMax];
   // Filled by the worker before Record::label_ready; texts end with a zero.
   std::uint32_t label_size;
   char backup_label[16 * 1024];

@@ -13,6 +13,9 @@ using Clock = std::chrono::steady_clock;
 // cannot end: they must not take all of its connections.
 constexpr unsigned kSilencesMax = 3;
 
+// As many as the donor's log has.
+constexpr unsigned kDamageLinesMax = 5;  // of one file
+
 constexpr std::uint32_t kControlFileSize = 8192;  // PG_CONTROL_FILE_SIZE of all versions
 
 bool still_holds(const KnownFile& promised, const File& listed, std::uint64_t local_size) {
@@ -42,12 +45,7 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
                                : nullptr),
       files_(list, target, options.manifest_checksums, counters_, recorder_.get()),
       job_{list, plan_, files_, counters_, stop,
-           [this](const std::string& path, std::uint32_t count, std::uint32_t block) {
-             bad_pages_ += count;
-             progress_.warn(
-                 fmt::format("checksum verification failed in file \"{}\", block {}{}", path, block,
-                             count > 1 ? fmt::format(" and {} more", count - 1) : ""));
-           },
+           [this](auto& path, auto count, auto block) { note_bad_pages(path, count, block); },
            &is_paused_, [this](auto heard) { return session_.fell_silent_after(heard); },
            options.receive_timeout, [this] { return session_.donor_answers(); },
            [this](std::string_view path) { note_silence(path); }},
@@ -184,7 +182,7 @@ void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>&
 
 // On any stream's thread.
 void Copy::note_silence(std::string_view path) {
-  std::lock_guard lock(silent_mutex_);
+  std::lock_guard lock(notes_mutex_);
   if (++silent_files_[std::string(path)] < kSilencesMax) return;
   fail(Kind::kDonorFailed,
        fmt::format("the donor answers, but nothing came of file \"{}\" on {} connections one after the "
@@ -192,6 +190,19 @@ void Copy::note_silence(std::string_view path) {
                    path, kSilencesMax),
        "Look at what its processes wait for (pg_stat_activity, wait_event StandbyCloneRead: the disk); if "
        "it is that slow, raise --receive-timeout. Then run the clone again.");
+}
+
+void Copy::note_bad_pages(const std::string& path, std::uint32_t count, std::uint32_t block) {
+  bad_pages_ += count;
+  unsigned lines = 0;
+  {
+    std::lock_guard lock(notes_mutex_);
+    lines = ++damaged_files_[path];
+  }
+  if (lines > kDamageLinesMax) return;
+  progress_.warn(fmt::format("checksum verification failed in file \"{}\", block {}{}{}", path, block,
+                             count > 1 ? fmt::format(" and {} more", count - 1) : "",
+                             lines < kDamageLinesMax ? "" : "; further ones of this file are not told"));
 }
 
 // Where nobody said how many, a further stream that the donor does not let in ends the growth:

@@ -63,6 +63,7 @@ class Copy {
             const std::function<void(Stream&)>& task, const std::function<bool()>& is_needless);
   bool is_spared(std::uint16_t number, const Failure& failure);
   void note_silence(std::string_view path);
+  void note_bad_pages(const std::string& path, std::uint32_t count, std::uint32_t block);
   void read_control_file(Stream& stream);
   Bounds bounds() const;
 
@@ -83,8 +84,9 @@ class Copy {
   std::atomic<bool> has_opened_{false};  // one stream at least, once
   std::vector<std::thread> threads_;
   std::string control_file_;
-  std::mutex silent_mutex_;
+  std::mutex notes_mutex_;  // for the two below
   std::map<std::string, unsigned, std::less<>> silent_files_;  // connections given up over each
+  std::map<std::string, unsigned> damaged_files_;  // lines that have named each
   std::atomic<unsigned> reading_{0};  // streams that have files to read yet
   std::atomic<unsigned> running_{0};
   std::atomic<std::uint64_t> bad_pages_{0};

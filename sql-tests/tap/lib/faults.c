@@ -4,7 +4,9 @@
 //
 //   "!" then lines of: CALL <tab> PART OF THE PATH <tab> CALLS TO LET PASS <tab> WHAT
 //
-// WHAT is an errno, "+MS" for a delay after which all is well, or "=" for nothing but being counted.
+// WHAT is an errno, "+MS" for a delay after which all is well, or "=" for nothing but being counted. Of
+// pwrite, "/": half is written, the rest when the rules are taken away. Of pread, "~": a byte in the first
+// page is not what the file holds, in one call of each process.
 // For `clock` it is the seconds the day's time is off; for `malloc` the size from which it fails, and the
 // part of the path is one of the process's title. Each strike adds a byte to FAULTS_STRUCK.
 //
@@ -72,34 +74,39 @@ static int wanted(const char *call, const char *path, char *what, size_t room) {
     at = take_field(at, what, room);
     if (*at == '\n') ++at;
     if (strcmp(name, call) != 0 || strstr(path, part) == NULL) continue;
-    if (atomic_fetch_add(&calls[rule], 1) < atol(passes)) continue;
+    long passed = atomic_fetch_add(&calls[rule], 1) - atol(passes);
+    if (passed < 0 || (passed > 0 && what[0] == '~')) continue;
     return 1;
   }
   return 0;
 }
 
-// True if the call shall fail; errno is set.
-static int strikes(const char *call, const char *path) {
+enum Strike { kNone, kFails, kHalf, kAltered };
+
+// What the call shall do; errno is set if it shall fail.
+static enum Strike strikes(const char *call, const char *path) {
   int kept = errno;
   char what[32];
-  if (!wanted(call, path, what, sizeof(what))) return 0;
+  if (!wanted(call, path, what, sizeof(what))) return kNone;
   note_strike();
   errno = kept;
-  if (what[0] == '=') return 0;
+  if (what[0] == '=') return kNone;
+  if (what[0] == '/') return kHalf;
+  if (what[0] == '~') return kAltered;
   if (what[0] == '+') {
     long ms = atol(what + 1);
     struct timespec rest = {ms / 1000, ms % 1000 * 1000000};
     while (syscall(SYS_nanosleep, &rest, &rest) != 0 && errno == EINTR) {
     }
     errno = kept;
-    return 0;
+    return kNone;
   }
   errno = atoi(what);
-  return 1;
+  return kFails;
 }
 
-static int strikes_file(const char *call, int file) {
-  if (page == NULL || page[0] != '!') return 0;
+static enum Strike strikes_file(const char *call, int file) {
+  if (page == NULL || page[0] != '!') return kNone;
   int kept = errno;
   char link[32] = "/proc/self/fd/", digits[16], path[kPathMax];
   int at = 0;
@@ -107,7 +114,7 @@ static int strikes_file(const char *call, int file) {
   for (char *to = link + strlen(link); at > 0;) *to++ = digits[--at];
   ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof(path) - 1);
   errno = kept;
-  if (length < 0) return 0;
+  if (length < 0) return kNone;
   path[length] = '\0';
   return strikes(call, path);
 }
@@ -137,13 +144,6 @@ OPEN(openat64, DIRECTORY, at)
     return strikes_file(called, file) ? -1 : (result)syscall(__VA_ARGS__); \
   }
 CALL(ssize_t, write, "write", (int file, const void *bytes, size_t size), SYS_write, file, bytes, size)
-CALL(ssize_t, pwrite, "pwrite", (int file, const void *bytes, size_t size, off_t at), SYS_pwrite64, file, bytes,
-     size, at)
-CALL(ssize_t, pwrite64, "pwrite", (int file, const void *bytes, size_t size, off64_t at), SYS_pwrite64, file,
-     bytes, size, at)
-CALL(ssize_t, pread, "pread", (int file, void *bytes, size_t size, off_t at), SYS_pread64, file, bytes, size, at)
-CALL(ssize_t, pread64, "pread", (int file, void *bytes, size_t size, off64_t at), SYS_pread64, file, bytes, size,
-     at)
 CALL(int, fsync, "fsync", (int file), SYS_fsync, file)
 CALL(int, fdatasync, "fdatasync", (int file), SYS_fdatasync, file)
 CALL(int, syncfs, "syncfs", (int file), SYS_syncfs, file)
@@ -151,6 +151,34 @@ CALL(int, ftruncate, "ftruncate", (int file, off_t length), SYS_ftruncate, file,
 CALL(int, ftruncate64, "ftruncate", (int file, off64_t length), SYS_ftruncate, file, length)
 CALL(int, fallocate, "fallocate", (int file, int mode, off_t at, off_t length), SYS_fallocate, file, mode, at,
      length)
+
+static ssize_t write_in_halves(int file, const char *bytes, size_t size, off_t at) {
+  size_t half = size / 2;
+  ssize_t first = syscall(SYS_pwrite64, file, bytes, half, at);
+  if (first != (ssize_t)half) return first;
+  struct timespec rest = {0, 5000000};
+  while (page[0] == '!') syscall(SYS_nanosleep, &rest, NULL);
+  ssize_t second = syscall(SYS_pwrite64, file, bytes + half, size - half, at + (off_t)half);
+  return second < 0 ? second : first + second;
+}
+
+ssize_t pwrite(int file, const void *bytes, size_t size, off_t at) {
+  switch (strikes_file("pwrite", file)) {
+    case kFails: return -1;
+    case kHalf: return write_in_halves(file, bytes, size, at);
+    default: return syscall(SYS_pwrite64, file, bytes, size, at);
+  }
+}
+ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t at) { return pwrite(file, bytes, size, at); }
+
+ssize_t pread(int file, void *bytes, size_t size, off_t at) {
+  enum Strike strike = strikes_file("pread", file);
+  if (strike == kFails) return -1;
+  ssize_t got = syscall(SYS_pread64, file, bytes, size, at);
+  if (strike == kAltered && got > 4000) ((char *)bytes)[4000] ^= 1;
+  return got;
+}
+ssize_t pread64(int file, void *bytes, size_t size, off64_t at) { return pread(file, bytes, size, at); }
 
 // Says with an error number what it was, not with errno.
 int posix_fadvise(int file, off_t at, off_t length, int advice) {

@@ -26,10 +26,19 @@ Place place(std::string_view path) {
 
 bool holds_relations(Place where) { return where == Place::kDatabase || where == Place::kGlobal; }
 
+bool is_own(const char* path) { return is_servers_own(view(path), TABLESPACE_VERSION_DIRECTORY); }
+
 struct Walk {
   Emit emit;
   void* context;
   char path[MAXPGPATH];  // of the directory or file in hand
+  bool is_behind_link;   // one that stands in the place of what is the server's own
+  // Directories that a tablespace is walked through (trap 36).
+  struct Home {
+    dev_t device;
+    ino_t number;
+  } *homes;
+  int home_count;
 };
 static_assert(std::is_trivially_destructible_v<Walk>);
 
@@ -99,6 +108,26 @@ void emit(Walk& walk, EntryKind kind, const struct stat& status, const char* tar
   walk.emit(walk.context, entry);
 }
 
+// Nothing of the server's own stays behind, nor is it found only in the middle of the copy that it would.
+[[noreturn]] void refuse_own(const char* path, const char* why) {
+  ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+          errmsg("\"%s\" of the data directory %s: a clone without it would be corrupt", path, why));
+  pg_unreachable();
+}
+
+// Is the place a tablespace's link leads to this server's? DROP TABLESPACE takes first the directory in
+// it away, then the link: one that stays without it is of a disk that is not there. False if it is gone.
+bool has_content(const char* link) {
+  char path[MAXPGPATH * 2];
+  snprintf(path, sizeof(path), "%s/" TABLESPACE_VERSION_DIRECTORY, link);
+  struct stat status;
+  if (stat(path, &status) == 0) return true;
+  pg_usleep(100 * 1000);
+  if (stat(path, &status) == 0) return true;
+  if (lstat(link, &status) != 0 && errno == ENOENT) return false;
+  refuse_own(link, "leads to a place without a directory " TABLESPACE_VERSION_DIRECTORY);
+}
+
 void walk_directory(Walk& walk);
 
 // A link or a directory of pg_tblspc/.
@@ -116,28 +145,56 @@ void walk_tablespace(Walk& walk, const struct stat& status) {
             errmsg("could not read symbolic link \"%s\": %m", walk.path));
   }
   target[size] = '\0';
+  if (!has_content(walk.path)) return;
   emit(walk, EntryKind::kTablespace, status, target);
   walk_directory(walk);
 }
 
-// Is this directory inside the data directory the home of a tablespace, which is
-// walked through its link (trap 36)?
-bool is_tablespace_home(const char* path) {
+// The places of tablespaces, and in each the directory of this server: wherever else the walk meets
+// them, they are left to the links of pg_tblspc/.
+void find_homes(Walk& walk) {
   DIR* links = open_directory("pg_tblspc");
-  if (links == nullptr) return false;
-  bool found = false;
-  char absolute[MAXPGPATH * 2];
-  snprintf(absolute, sizeof(absolute), "%s/%s", DataDir, path);
+  if (links == nullptr) return;
+  int room = 0;
   while (dirent* item = ReadDir(links, "pg_tblspc")) {
-    char link[MAXPGPATH], target[MAXPGPATH];
-    snprintf(link, sizeof(link), "pg_tblspc/%s", item->d_name);
-    ssize_t size = readlink(link, target, sizeof(target) - 1);
-    if (size < 0) continue;
-    target[size] = '\0';
-    if (strcmp(target, absolute) == 0) found = true;
+    if (item->d_name[0] == '.') continue;
+    for (const char* below : {"", "/" TABLESPACE_VERSION_DIRECTORY}) {
+      char path[MAXPGPATH * 2];
+      snprintf(path, sizeof(path), "pg_tblspc/%s%s", item->d_name, below);
+      struct stat status;
+      if (stat(path, &status) != 0) continue;
+      if (walk.home_count == room) {
+        room = room == 0 ? 16 : room * 2;
+        std::size_t size = room * sizeof(Walk::Home);
+        walk.homes = static_cast<Walk::Home*>(walk.homes == nullptr ? palloc(size)
+                                                                    : repalloc(walk.homes, size));
+      }
+      walk.homes[walk.home_count++] = {status.st_dev, status.st_ino};
+    }
   }
   FreeDir(links);
-  return found;
+}
+
+bool is_home(const Walk& walk, const struct stat& status) {
+  for (int index = 0; index < walk.home_count; ++index)
+    if (walk.homes[index].device == status.st_dev && walk.homes[index].number == status.st_ino)
+      return true;
+  return false;
+}
+
+bool is_readable(const char* path, const struct stat& status) {
+  bool is_directory = S_ISDIR(status.st_mode);
+  mode_t needed = is_directory ? S_IRUSR | S_IXUSR : S_IRUSR;
+  if (status.st_uid == geteuid() && (status.st_mode & needed) == needed) return true;
+  return access(path, is_directory ? R_OK | X_OK : R_OK) == 0 || errno == ENOENT;
+}
+
+// A link in the place of what is the server's own is followed, as the server does; behind it nothing
+// but that travels. `status` becomes that of what it leads to. False if it is gone.
+bool follow(const char* path, struct stat& status) {
+  if (stat(path, &status) == 0) return true;
+  if (errno == ENOENT && lstat(path, &status) != 0) return false;
+  refuse_own(path, "is a link that leads nowhere");
 }
 
 void walk_entry(Walk& walk, Place where, std::string_view name,
@@ -147,23 +204,35 @@ void walk_entry(Walk& walk, Place where, std::string_view name,
     if (errno == ENOENT) return;
     ereport(ERROR, errcode_for_file_access(), errmsg("could not stat \"%s\": %m", walk.path));
   }
-  bool in_tablespaces = directory_of(view(walk.path)) == "pg_tblspc";
-  if (in_tablespaces && (S_ISLNK(status.st_mode) || S_ISDIR(status.st_mode)))
+  const bool own = is_own(walk.path);
+  if (own && directory_of(view(walk.path)) == "pg_tblspc" &&
+      (S_ISLNK(status.st_mode) || S_ISDIR(status.st_mode)))
     return walk_tablespace(walk, status);
   // pg_wal, and directories whose content stays behind, may be links: the standby
   // gets real ones.
-  Place inside = place(view(walk.path));
-  if (inside == Place::kContentLeftOut && S_ISLNK(status.st_mode)) {
-    if (stat(walk.path, &status) != 0 || !S_ISDIR(status.st_mode)) return;
-    status.st_mode = S_IFDIR | pg_dir_create_mode;
+  if (place(view(walk.path)) == Place::kContentLeftOut) {
+    if (S_ISLNK(status.st_mode)) status.st_mode = S_IFDIR | pg_dir_create_mode;
+    return emit(walk, S_ISDIR(status.st_mode) ? EntryKind::kDirectory : EntryKind::kSkipped, status);
   }
-  if (S_ISDIR(status.st_mode)) {
-    if (where == Place::kTop && is_tablespace_home(walk.path)) return;
+  const bool is_link = S_ISLNK(status.st_mode);
+  if (own && is_link && !follow(walk.path, status)) return;
+  const bool is_directory = S_ISDIR(status.st_mode);
+  if (!own && is_directory && is_home(walk, status)) return;
+  const char* hindrance = !is_directory && !S_ISREG(status.st_mode)
+                              ? is_link ? "is a link" : "is a special file"
+                          : !is_readable(walk.path, status) ? "cannot be read by the server"
+                          : !own && walk.is_behind_link     ? "lies behind a link"
+                                                            : nullptr;
+  if (hindrance != nullptr && own) refuse_own(walk.path, hindrance);
+  if (hindrance != nullptr) return emit(walk, EntryKind::kSkipped, status, hindrance);
+  if (is_directory) {
     emit(walk, EntryKind::kDirectory, status);
-    if (inside != Place::kContentLeftOut) walk_directory(walk);
+    const bool was_behind_link = walk.is_behind_link;
+    walk.is_behind_link |= is_link;
+    walk_directory(walk);
+    walk.is_behind_link = was_behind_link;
     return;
   }
-  if (!S_ISREG(status.st_mode)) return emit(walk, EntryKind::kSkipped, status);
   if (where == Place::kGlobal && name == "pg_control")
     return emit(walk, EntryKind::kControlFile, status);
   RelationName relation;
@@ -222,12 +291,17 @@ void emit_wal_directories(Walk& walk) {
   pg_unreachable();
 }
 
-// Every directory on the way must be a real one, but for the links of pg_tblspc/.
-// The last way checked is remembered: requests come directory by directory.
+// Every directory on the way must be a real one, but for the links of pg_tblspc/ and those that the
+// list follows too. The last way checked is remembered: requests come directory by directory.
 void check_way(const char* path) {
   static char checked[MAXPGPATH];
+  static bool own_only;
   std::string_view directory = directory_of(view(path));
-  if (directory == view(checked)) return;
+  if (directory == view(checked)) {
+    if (own_only && !is_own(path)) refuse(path, "it lies behind a link");
+    return;
+  }
+  bool followed = false;
   char way[MAXPGPATH];
   for (std::size_t end = directory.find('/');; end = directory.find('/', end + 1)) {
     std::string_view part = directory.substr(0, end);
@@ -239,12 +313,16 @@ void check_way(const char* path) {
     } else if (lstat(way, &status) != 0) {
       if (errno == ENOENT) return;  // gone with all that is in it
       ereport(ERROR, errcode_for_file_access(), errmsg("could not stat \"%s\": %m", way));
-    } else if (S_ISLNK(status.st_mode) ? directory_of(part) != "pg_tblspc"
-                                       : !S_ISDIR(status.st_mode)) {
-      refuse(path, "it lies behind a link");
+    } else if (S_ISLNK(status.st_mode)) {
+      if (!is_own(way)) refuse(path, "it lies behind a link");
+      followed |= directory_of(part) != "pg_tblspc";
+    } else if (!S_ISDIR(status.st_mode)) {
+      refuse(path, "it lies behind what is no directory");
     }
     if (end == std::string_view::npos) break;
   }
+  if (followed && !is_own(path)) refuse(path, "it lies behind a link");
+  own_only = followed;
   std::memcpy(checked, directory.data(), directory.size());
   checked[directory.size()] = '\0';
 }
@@ -252,9 +330,13 @@ void check_way(const char* path) {
 }  // namespace
 
 void list_files(Emit emit_entry, void* context) {
-  Walk walk{emit_entry, context, {}};
+  Walk walk{};
+  walk.emit = emit_entry;
+  walk.context = context;
+  find_homes(walk);
   walk_directory(walk);
   emit_wal_directories(walk);
+  if (walk.homes != nullptr) pfree(walk.homes);
 }
 
 Readable check_readable(const char* path) {
@@ -270,14 +352,15 @@ Readable check_readable(const char* path) {
   check_way(path);
   Place where = place(directory_of(whole));
   std::string_view name = name_of(whole);
+  const bool own = is_own(path);
   if (where == Place::kGlobal && name == "pg_control")
-    return {protocol::EntryKind::kControlFile, false, 0, InvalidOid};
+    return {protocol::EntryKind::kControlFile, false, 0, own, InvalidOid};
   RelationName relation;
   if (!holds_relations(where) || !parse_relation_name(name, relation))
-    return {protocol::EntryKind::kFile, false, 0, InvalidOid};
+    return {protocol::EntryKind::kFile, false, 0, own, InvalidOid};
   Oid database =
       where == Place::kDatabase ? number_of(name_of(directory_of(whole))) : InvalidOid;
-  return {protocol::EntryKind::kRelationFile, true, relation.segment * RELSEG_SIZE, database};
+  return {protocol::EntryKind::kRelationFile, true, relation.segment * RELSEG_SIZE, own, database};
 }
 
 }  // namespace catalogue

@@ -18,6 +18,20 @@ constexpr std::array kContentLeftOut = {
     "pg_serial"sv,   "pg_snapshots"sv, "pg_subtrans"sv,           "pg_wal/archive_status"sv,
     "pg_wal"sv,      "pg_wal/summaries"sv};
 
+// The other directories that initdb makes.
+constexpr std::array kServersDirectories = {
+    "base"sv,        "global"sv,    "pg_commit_ts"sv, "pg_logical"sv, "pg_multixact"sv,
+    "pg_stat"sv,     "pg_tblspc"sv, "pg_twophase"sv,  "pg_xact"sv,    "pg_multixact/members"sv,
+    "pg_multixact/offsets"sv, "pg_logical/mappings"sv, "pg_logical/snapshots"sv};
+
+// Of them those whose files are named by hexadecimal numbers: of segments, of transactions.
+constexpr std::array kNumbered = {"pg_commit_ts"sv, "pg_multixact/members"sv, "pg_multixact/offsets"sv,
+                                  "pg_twophase"sv, "pg_xact"sv};
+
+// Of the file system, wherever they show: what it found again, and its snapshots, which would
+// multiply the cluster.
+constexpr std::array kFileSystemsOwn = {"lost+found"sv, ".snapshot"sv, ".snapshots"sv, ".zfs"sv};
+
 // Top-level files that describe the donor's process or role, not its data.
 constexpr std::array kFilesLeftOut = {
     "postgresql.auto.conf.tmp"sv, "current_logfiles"sv, "current_logfiles.tmp"sv,
@@ -31,6 +45,10 @@ constexpr auto kOurPrefix = "pg_standby_clone."sv;
 bool is_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(),
                                       [](char letter) { return letter >= '0' && letter <= '9'; });
+}
+
+bool is_hexadecimal(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789ABCDEFabcdef") == std::string_view::npos;
 }
 
 template <std::size_t N>
@@ -67,7 +85,7 @@ bool is_left_out(Place place, std::string_view name, std::string_view version_di
   if (place == Place::kContentLeftOut) return true;
   if (place == Place::kTablespaceRoot) return name != version_directory;
   if (name.starts_with("pgsql_tmp"sv) || name.starts_with("pg_internal.init"sv) ||
-      name == ".DS_Store"sv)
+      name == ".DS_Store"sv || contains(kFileSystemsOwn, name))
     return true;
   switch (place) {
     case Place::kTop:
@@ -79,6 +97,36 @@ bool is_left_out(Place place, std::string_view name, std::string_view version_di
     default:
       return false;
   }
+}
+
+bool is_servers_own(std::string_view path, std::string_view version_directory) {
+  if (contains(kServersDirectories, path) || contains(kContentLeftOut, path)) return true;
+  const auto directory = directory_of(path), name = name_of(path);
+  RelationName relation;
+  switch (place_of(directory, version_directory)) {
+    case Place::kTop:
+      return name == "PG_VERSION"sv;
+    case Place::kGlobal:
+      return name == "pg_control"sv || name == "pg_filenode.map"sv ||
+             parse_relation_name(name, relation);
+    case Place::kDatabase:
+      return name == "PG_VERSION"sv || name == "pg_filenode.map"sv ||
+             parse_relation_name(name, relation);
+    case Place::kTablespaceRoot:
+      return name == version_directory;
+    case Place::kContentLeftOut:
+      return false;
+    case Place::kOther:
+      break;
+  }
+  if (place_of(path, version_directory) == Place::kDatabase ||
+      place_of(path, version_directory) == Place::kTablespaceRoot)
+    return is_digits(name);
+  return (contains(kNumbered, directory) && is_hexadecimal(name)) ||
+         path == "pg_logical/replorigin_checkpoint"sv ||
+         (directory == "pg_logical/mappings"sv && name.starts_with("map-"sv)) ||
+         (directory == "pg_logical/snapshots"sv && name.ends_with(".snap"sv)) ||
+         (directory == "pg_stat"sv && name.ends_with(".stat"sv));
 }
 
 bool parse_relation_name(std::string_view name, RelationName& parsed) {

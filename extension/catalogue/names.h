@@ -26,8 +26,12 @@ enum class Place : std::uint8_t {
 Place place_of(std::string_view path, std::string_view version_directory);
 
 // Does the entry `name` of a directory at `place` stay behind? Traps 24 to 27, 29,
-// 31, 33, 85. `version_directory` as above.
+// 31, 33, 85; a file system's own directories. `version_directory` as above.
 bool is_left_out(Place place, std::string_view name, std::string_view version_directory);
+
+// Does the server itself make what has this path, and need it: "base", "base/5", "base/5/16384.1",
+// "pg_xact/0000"? Anything else may be anybody's. `version_directory` as above.
+bool is_servers_own(std::string_view path, std::string_view version_directory);
 
 struct RelationName {
   std::string_view relation;  // relfilenumber in digits

@@ -68,6 +68,33 @@ TEST(LeftOut, other_clusters_in_a_tablespace_directory_trap_33) {
   EXPECT_FALSE(travels("pg_tblspc/16400/lost+found"));
 }
 
+TEST(LeftOut, what_a_file_system_shows_of_its_own) {
+  for (auto path : {"lost+found", "base/lost+found", "pg_tblspc/16400/PG_15_202209061/lost+found",
+                    ".snapshot", ".zfs", ".snapshots", "a/.snapshot"})
+    EXPECT_FALSE(travels(path)) << path;
+  EXPECT_TRUE(travels("snapshot"));
+}
+
+TEST(ServersOwn, is_what_no_server_can_do_without) {
+  for (auto path : {"base", "global", "pg_xact", "pg_wal", "pg_replslot", "pg_wal/archive_status",
+                    "pg_multixact/offsets", "PG_VERSION", "base/5", "base/5/1259", "base/5/1259_vm.1",
+                    "base/5/PG_VERSION", "base/5/pg_filenode.map", "global/pg_control", "global/1262",
+                    "pg_xact/000F", "pg_multixact/members/0000", "pg_twophase/000002E1", "pg_stat/pgstat.stat",
+                    "pg_logical/replorigin_checkpoint", "pg_logical/mappings/map-5-4eb-0_0-2e1-2e2",
+                    "pg_logical/snapshots/0-1.snap", "pg_tblspc", "pg_tblspc/16400",
+                    "pg_tblspc/16400/PG_15_202209061", "pg_tblspc/16400/PG_15_202209061/5",
+                    "pg_tblspc/16400/PG_15_202209061/5/16401"})
+    EXPECT_TRUE(is_servers_own(path, kVersion)) << path;
+}
+
+TEST(ServersOwn, is_nothing_of_others) {
+  for (auto path : {"postgresql.conf", "postgresql.conf.bak", "server.key", "1259", "base/mine", "base/5/mine",
+                    "base/5/x/1259", "pg_xact/notes", "pg_xact/x/0000", "pg_twophase/x", "pg_logical/x",
+                    "pg_stat/x", "pg_tblspc/x", "pg_tblspc/16400/PG_14_202107181/5/1",
+                    "pg_tblspc/16400/other", "pg_wal/000000010000000000000001", "mine/base/5"})
+    EXPECT_FALSE(is_servers_own(path, kVersion)) << path;
+}
+
 TEST(RelationName, takes_fork_and_segment_apart) {
   RelationName name;
   ASSERT_TRUE(parse_relation_name("16384", name));

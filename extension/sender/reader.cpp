@@ -76,7 +76,8 @@ bool open_file(Reader& reader, std::string_view wanted) {
   catalogue::Readable readable = catalogue::check_readable(path);
   show_file(reader, path);
   // Not to hang where somebody has put a pipe; with regular files O_NONBLOCK is nothing.
-  int descriptor = OpenTransientFile(path, O_RDONLY | PG_BINARY | O_NOFOLLOW | O_NONBLOCK);
+  int descriptor = OpenTransientFile(
+      path, O_RDONLY | PG_BINARY | O_NONBLOCK | (readable.may_be_link ? 0 : O_NOFOLLOW));
   if (descriptor < 0) {
     if (errno == ENOENT) return false;
     // ELOOP: a link, which O_NOFOLLOW does not follow. ENXIO: a socket.

@@ -284,8 +284,8 @@ void Clone::fetch_list() {
   session_.control().request_list();
   wait_until([&] { return session_.control().list().has_value(); });
   list_ = session_.control().take_list();
-  for (const auto& path : list_.skipped)
-    progress_.warn("\"" + path + "\" is a link or a special file and does not travel");
+  for (const auto& [path, why] : list_.skipped)
+    progress_.warn(fmt::format("\"{}\" {} and does not travel", path, why));
 }
 
 void Clone::check_places() {

@@ -60,7 +60,9 @@ void FileList::add(const protocol::Entry& entry) {
       tablespaces.push_back({path, std::string(entry.target)});
       return;
     case EntryKind::kSkipped:
-      skipped.push_back(path);
+      // Words for a terminal: a clean path has no control bytes either.
+      if (!protocol::is_clean_path(entry.target)) distrust(fmt::format("why \"{}\" stays behind", path));
+      skipped.push_back({path, std::string(entry.target)});
       return;
     case EntryKind::kControlFile:
       if (path != "global/pg_control") distrust("pg_control in another place");

@@ -26,6 +26,11 @@ struct Tablespace {
   std::string target;  // on the donor
 };
 
+struct Skipped {
+  std::string path;
+  std::string why;  // "is a link", as the donor says it
+};
+
 class FileList {
  public:
   // Adds the entries of one batch. Anything a donor of ours would not send (a path that leaves
@@ -41,7 +46,7 @@ class FileList {
   std::vector<File> files;
   std::vector<std::string> directories;  // a directory before what is in it
   std::vector<Tablespace> tablespaces;
-  std::vector<std::string> skipped;      // links and special files that do not travel
+  std::vector<Skipped> skipped;          // what of others' does not travel
   std::uint64_t bytes_total = 0;         // pg_control counted too
   bool has_control_file = false;
 

@@ -37,7 +37,7 @@ TEST(FileList, keeps_what_the_donor_has) {
              entry(EntryKind::kRelationFile, "base/5/1259", 8192),
              entry(EntryKind::kFile, "PG_VERSION", 3),
              entry(EntryKind::kTablespace, "pg_tblspc/16400", 0, "/tbs"),
-             entry(EntryKind::kSkipped, "server.key"),
+             entry(EntryKind::kSkipped, "server.key", 0, "is a link"),
              entry(EntryKind::kControlFile, "global/pg_control", 8192)});
   ASSERT_EQ(list.files.size(), 2u);
   EXPECT_EQ(list.path(list.files[0]), "base/5/1259");
@@ -45,7 +45,9 @@ TEST(FileList, keeps_what_the_donor_has) {
   EXPECT_EQ(list.path(list.files[1]), "PG_VERSION");
   EXPECT_EQ(list.directories, (std::vector<std::string>{"base", "base/5"}));
   EXPECT_EQ(list.tablespaces.at(0).target, "/tbs");
-  EXPECT_EQ(list.skipped, (std::vector<std::string>{"server.key"}));
+  ASSERT_EQ(list.skipped.size(), 1u);
+  EXPECT_EQ(list.skipped[0].path, "server.key");
+  EXPECT_EQ(list.skipped[0].why, "is a link");
   EXPECT_EQ(list.bytes_total, 8192u + 3 + 8192);
   protocol::ListEnd end;
   end.entry_count = 7;

@@ -24,7 +24,8 @@ HELPER_LIBS := -lpq -lzstd -lfmt -lcrypto -pthread
 
 HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -name '*.cpp' | sort))
 HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp \
-  $(addprefix extension/sender/,relation_map_test.cpp compression_level_test.cpp gentle_pace_test.cpp) \
+  $(addprefix extension/sender/,relation_map_test.cpp compression_level_test.cpp gentle_pace_test.cpp \
+    page_checksum_test.cpp) \
   $(patsubst $(top)/%,%,$(wildcard $(top)/protocol/*_test.cpp))
 HELPER_ROOMS := $(filter-out %_test.cpp helper/main.cpp,$(HELPER_SOURCES))
 HELPER_MAIN := $(filter helper/main.cpp,$(HELPER_SOURCES))
@@ -33,7 +34,7 @@ helper_objects = $(patsubst %.cpp,$(HELPER_BUILD)/%.o,$(1))
 ROOM_OBJECTS := $(call helper_objects,$(HELPER_ROOMS))
 MAIN_OBJECTS := $(call helper_objects,$(HELPER_MAIN))
 TEST_OBJECTS := $(call helper_objects,$(HELPER_TESTS) extension/catalogue/names.cpp \
-  extension/sender/compression_level.cpp extension/sender/gentle_pace.cpp)
+  $(addprefix extension/sender/,compression_level.cpp gentle_pace.cpp page_checksum.cpp))
 
 # V=1 shows the commands.
 say = @$(if $(V),,echo "$(1) $(patsubst $(top)/%,%,$(if $(filter link,$(1)),$@,$<))";) set -e$(if $(V),x);
@@ -49,6 +50,10 @@ $(UNIT_TESTS): $(TEST_OBJECTS) $(ROOM_OBJECTS)
 $(HELPER_BUILD)/%.o: $(top)/%.cpp $(top)/helper/helper.mk
 	@mkdir -p $(@D)
 	$(call say,compile) $(CXX) $(HELPER_CXXFLAGS) $(HELPER_OUR_CXXFLAGS) $(HELPER_INCLUDES) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+# What is of the server's pages needs the server's headers; it is in the unit tests alone.
+$(call helper_objects,extension/sender/page_checksum.cpp extension/sender/page_checksum_test.cpp): \
+  HELPER_INCLUDES += -Wno-register -isystem $(shell $(PG_CONFIG) --includedir-server)
 
 build-unit-tests: $(UNIT_TESTS)
 unit-test: $(UNIT_TESTS)

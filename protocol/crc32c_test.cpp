@@ -44,6 +44,17 @@ TEST(Crc32c, agrees_with_the_definition_at_every_size_near_a_round) {
     EXPECT_EQ(crc32c(std::span(data).first(size)), bit_by_bit(std::span(data).first(size))) << size;
 }
 
+TEST(Crc32c, tables_agree_with_the_instruction) {
+  auto data = random_bytes(4099);
+  for (std::size_t begin : {0, 1, 3, 8})
+    for (std::size_t size : {0, 1, 7, 8, 9, 63, 64, 4091}) {
+      auto piece = std::span(data).subspan(begin, size);
+      const auto* at = reinterpret_cast<const unsigned char*>(piece.data());
+      EXPECT_EQ(~crc32c_detail::by_tables(at, size, ~0u), bit_by_bit(piece)) << begin << ' ' << size;
+      EXPECT_EQ(crc32c_detail::extend(at, size, 12345), crc32c_detail::by_tables(at, size, 12345));
+    }
+}
+
 TEST(Crc32c, continues_and_combines) {
   auto data = random_bytes(100000);
   auto whole = crc32c(data);

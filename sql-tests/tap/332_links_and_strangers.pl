@@ -80,7 +80,7 @@ my $refused = 0;
 sub is_refused
 {
 	my ($path, $why, $what) = @_;
-	my $place = new_place("refused$refused++");
+	my $place = new_place("refused" . ++$refused);
 	my $run = run_clone($primary, $place, '-N', '--no-slot');
 	isnt($run->finish, 0, "$what: refused");
 	like($run->err, qr/"\Q$path\E" of the data directory $why: a clone without it would be corrupt/, "$what: named");

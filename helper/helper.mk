@@ -26,6 +26,7 @@ HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -name '*.cpp'
 HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp \
   $(addprefix extension/sender/,relation_map_test.cpp compression_level_test.cpp gentle_pace_test.cpp \
     page_checksum_test.cpp) \
+  extension/session/order_test.cpp \
   $(patsubst $(top)/%,%,$(wildcard $(top)/protocol/*_test.cpp))
 HELPER_ROOMS := $(filter-out %_test.cpp helper/main.cpp,$(HELPER_SOURCES))
 HELPER_MAIN := $(filter helper/main.cpp,$(HELPER_SOURCES))

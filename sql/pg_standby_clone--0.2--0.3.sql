@@ -69,6 +69,8 @@ COMMENT ON COLUMN @extschema@.clone_records.uuid IS 'of a request: after a failo
 GRANT EXECUTE ON PROCEDURE @extschema@.pg_standby_clone_stream() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.pg_standby_clone_agent_detach() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.pg_standby_clone_preflight() TO PUBLIC;
+COMMENT ON FUNCTION @extschema@.pg_standby_clone_preflight() IS
+  'what check_standby_clone() shows but for the files, and facts for the pg_standby_clone program';
 GRANT EXECUTE ON FUNCTION @extschema@.check_standby_clone() TO PUBLIC;
 
 CREATE FUNCTION @extschema@.pg_standby_clone_agent_attach(
@@ -217,13 +219,26 @@ REVOKE ALL ON @extschema@.clone_agents FROM PUBLIC;
 GRANT SELECT ON @extschema@.clone_agents TO pg_monitor;
 COMMENT ON VIEW @extschema@.clone_agents IS 'agents on standby hosts that are connected now and take requests';
 
+-- Looks at every file: minutes, where there are millions. The program goes by the list that a clone gets.
+CREATE FUNCTION @extschema@.pg_standby_clone_preflight_files(
+    OUT "check" text, OUT status text, OUT detail text, OUT hint text)
+  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE ROWS 2
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'pg_standby_clone_preflight_files';
+GRANT EXECUTE ON FUNCTION @extschema@.pg_standby_clone_preflight_files() TO PUBLIC;
+COMMENT ON FUNCTION @extschema@.pg_standby_clone_preflight_files() IS
+  'what check_standby_clone() shows of the files that a clone would copy';
+
 CREATE OR REPLACE FUNCTION @extschema@.check_standby_clone(
     OUT "check" text, OUT status text, OUT detail text, OUT hint text)
   RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 20
 BEGIN ATOMIC
   SELECT p."check", p.status, p.detail, p.hint
     FROM @extschema@.pg_standby_clone_preflight() AS p
-   WHERE p.status <> 'fact';
+   WHERE p.status <> 'fact'
+  UNION ALL
+  SELECT f."check", f.status, f.detail, f.hint
+    FROM @extschema@.pg_standby_clone_preflight_files() AS f;
 END;
 
 DROP TABLE @extschema@.clone_record_phases, @extschema@.clone_records_0_2;

@@ -291,7 +291,17 @@ CREATE FUNCTION @extschema@.pg_standby_clone_preflight(
   AS 'MODULE_PATHNAME', 'pg_standby_clone_preflight';
 GRANT EXECUTE ON FUNCTION @extschema@.pg_standby_clone_preflight() TO PUBLIC;
 COMMENT ON FUNCTION @extschema@.pg_standby_clone_preflight() IS
-  'what check_standby_clone() shows, and facts for the pg_standby_clone program';
+  'what check_standby_clone() shows but for the files, and facts for the pg_standby_clone program';
+
+-- Looks at every file: minutes, where there are millions. The program goes by the list that a clone gets.
+CREATE FUNCTION @extschema@.pg_standby_clone_preflight_files(
+    OUT "check" text, OUT status text, OUT detail text, OUT hint text)
+  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE ROWS 2
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'pg_standby_clone_preflight_files';
+GRANT EXECUTE ON FUNCTION @extschema@.pg_standby_clone_preflight_files() TO PUBLIC;
+COMMENT ON FUNCTION @extschema@.pg_standby_clone_preflight_files() IS
+  'what check_standby_clone() shows of the files that a clone would copy';
 
 CREATE FUNCTION @extschema@.check_standby_clone(
     OUT "check" text, OUT status text, OUT detail text, OUT hint text)
@@ -299,7 +309,10 @@ CREATE FUNCTION @extschema@.check_standby_clone(
 BEGIN ATOMIC
   SELECT p."check", p.status, p.detail, p.hint
     FROM @extschema@.pg_standby_clone_preflight() AS p
-   WHERE p.status <> 'fact';
+   WHERE p.status <> 'fact'
+  UNION ALL
+  SELECT f."check", f.status, f.detail, f.hint
+    FROM @extschema@.pg_standby_clone_preflight_files() AS f;
 END;
 GRANT EXECUTE ON FUNCTION @extschema@.check_standby_clone() TO PUBLIC;
 COMMENT ON FUNCTION @extschema@.check_standby_clone() IS

@@ -30,7 +30,9 @@ bool is_own(const char* path) { return is_servers_own(view(path), TABLESPACE_VER
 
 struct Walk {
   Emit emit;
+  Turn turn;
   void* context;
+  bool is_over;          // by the turn's word
   char path[MAXPGPATH];  // of the directory or file in hand
   bool is_behind_link;   // one that stands in the place of what is the server's own
   // Directories that a tablespace is walked through (trap 36).
@@ -41,6 +43,11 @@ struct Walk {
   int home_count;
 };
 static_assert(std::is_trivially_destructible_v<Walk>);
+
+bool take_turn(Walk& walk) {
+  if (!walk.is_over) walk.is_over = !walk.turn(walk.context);
+  return !walk.is_over;
+}
 
 int compare_numbers(const void* left, const void* right) {
   Oid a = *static_cast<const Oid*>(left), b = *static_cast<const Oid*>(right);
@@ -74,12 +81,13 @@ DIR* open_directory(const char* path) {
 
 const char* path_or_dot(const char* path) { return path[0] == '\0' ? "." : path; }
 
-UnloggedRelations find_unlogged(const char* path) {
+UnloggedRelations find_unlogged(Walk& walk) {
   UnloggedRelations found{nullptr, 0};
   int room = 0;
-  DIR* directory = open_directory(path);
+  DIR* directory = open_directory(walk.path);
   if (directory == nullptr) return found;
-  while (dirent* item = ReadDir(directory, path)) {
+  while (dirent* item = ReadDir(directory, walk.path)) {
+    if (!take_turn(walk)) break;
     RelationName name;
     if (!parse_relation_name(item->d_name, name) || name.fork != "init") continue;
     if (found.count == room) {
@@ -243,18 +251,17 @@ void walk_entry(Walk& walk, Place where, std::string_view name,
 }
 
 void walk_directory(Walk& walk) {
-  CHECK_FOR_INTERRUPTS();
   const std::size_t length = std::strlen(walk.path);
   const Place where = place(view(walk.path));
   MemoryContext names =
       AllocSetContextCreate(CurrentMemoryContext, "clone directory", ALLOCSET_SMALL_SIZES);
   MemoryContext outer = MemoryContextSwitchTo(names);
   UnloggedRelations unlogged{nullptr, 0};
-  if (holds_relations(where)) unlogged = find_unlogged(walk.path);
+  if (holds_relations(where)) unlogged = find_unlogged(walk);
   MemoryContextSwitchTo(outer);
 
   DIR* directory = open_directory(path_or_dot(walk.path));
-  while (directory != nullptr) {
+  while (directory != nullptr && take_turn(walk)) {
     dirent* item = ReadDir(directory, path_or_dot(walk.path));
     if (item == nullptr) break;
     std::string_view name = view(item->d_name);
@@ -266,8 +273,8 @@ void walk_directory(Walk& walk) {
     if (fits && is_clean_path(view(walk.path)))
       walk_entry(walk, where, name, unlogged);
     else
-      ereport(WARNING, errmsg("a file of directory \"%s\" has a name that cannot travel",
-                              path_or_dot(walk.path)));
+      ereport(LOG, errmsg("pg_standby_clone: a file of directory \"%s\" has a name that cannot travel",
+                          path_or_dot(walk.path)));
     walk.path[length] = '\0';
   }
   if (directory != nullptr) FreeDir(directory);
@@ -329,13 +336,14 @@ void check_way(const char* path) {
 
 }  // namespace
 
-void list_files(Emit emit_entry, void* context) {
+void list_files(Emit emit_entry, Turn turn, void* context) {
   Walk walk{};
   walk.emit = emit_entry;
+  walk.turn = turn;
   walk.context = context;
   find_homes(walk);
   walk_directory(walk);
-  emit_wal_directories(walk);
+  if (!walk.is_over) emit_wal_directories(walk);
   if (walk.homes != nullptr) pfree(walk.homes);
 }
 

@@ -12,13 +12,17 @@ namespace catalogue {
 // the entry's texts live until it returns.
 using Emit = void (*)(void* context, const protocol::Entry& entry);
 
+// Called at least once for each file that is looked at: what must not wait for the end of the list is done in
+// it, interrupts among it. False ends the walk.
+using Turn = bool (*)(void* context);
+
 // Walks the data directory and its tablespaces. What vanishes meanwhile is left
 // out (traps 17 and 18). What is the server's own travels, through links too, or is an ERROR; what
 // is not and is a link, a special file or not to be read is an entry kSkipped that says so (traps 32
 // and 100). Any other failure is an ERROR. Memory stays with one
 // directory's names at a time, the donor keeps no list. Call it inside a
 // transaction: directories are given back by the resource owner.
-void list_files(Emit emit, void* context);
+void list_files(Emit emit, Turn turn, void* context);
 
 struct Readable {
   protocol::EntryKind kind;   // kFile, kRelationFile or kControlFile

@@ -42,18 +42,31 @@ void check_slot_name(const char* name) {
 #endif
 }
 
-void set_slot(const char* name, XLogRecPtr restart_lsn) {
+namespace {
+
+void acquire_slot(const char* name) {
 #if PG_VERSION_NUM >= 180000
   ReplicationSlotAcquire(name, true, true);
 #else
   ReplicationSlotAcquire(name, true);
 #endif
+}
+
+}  // namespace
+
+void set_slot(const char* name, XLogRecPtr restart_lsn) {
+  acquire_slot(name);
   SpinLockAcquire(&MyReplicationSlot->mutex);
   MyReplicationSlot->data.restart_lsn = restart_lsn;
   SpinLockRelease(&MyReplicationSlot->mutex);
   ReplicationSlotMarkDirty();
   ReplicationSlotSave();
   ReplicationSlotsComputeRequiredLSN();
+  ReplicationSlotRelease();
+}
+
+void touch_slot(const char* name) {
+  acquire_slot(name);
   ReplicationSlotRelease();
 }
 

@@ -41,6 +41,7 @@ void check_slot_name(const char* name);  // an ERROR if no slot can have it
 // the first. An ERROR if it is in use.
 void set_slot(const char* name, XLogRecPtr restart_lsn);
 
+void touch_slot(const char* name);  // takes it and gives it back, which counts as use
 void release_slot();               // that this process has acquired, if any
 void drop_slot(const char* name);  // needs no transaction
 

@@ -11,7 +11,9 @@ void check_caller();
 
 // What is set and what is taken: settings, slots, WAL senders, workers, connections.
 void check_server(Findings& findings);
-// What travels: sizes of the data directory and each tablespace, files that stay behind.
+// Where files lie, no file being looked at.
+void check_places(Findings& findings);
+// What travels and what stays behind, each file being looked at.
 void check_files(Findings& findings);
 // How much WAL is written, and how long that may be kept. Needs SPI.
 void check_wal(Findings& findings);

@@ -139,9 +139,14 @@ void send_frame(const void* frame, std::size_t size) {
 }
 
 void check_interrupts() {
-  if (ProcDiePending && (pq_is_send_pending() || !socket_is_writable()))
-    whereToSendOutput = DestNone;
-  CHECK_FOR_INTERRUPTS();
+  // Whatever ends this backend says so first: a SIGTERM, and from 16 on a conflict with recovery, of which
+  // no flag is to be seen from here. Who does not read does not hear it.
+  if (InterruptPending) {
+    bool is_heard = !pq_is_send_pending() && socket_is_writable();
+    if (!is_heard) whereToSendOutput = DestNone;
+    CHECK_FOR_INTERRUPTS();
+    whereToSendOutput = DestRemote;
+  }
   if (ConfigReloadPending) {
     ConfigReloadPending = false;
     ProcessConfigFile(PGC_SIGHUP);
@@ -172,6 +177,7 @@ void wait_channel(Channel& channel, long timeout_ms) {
 }
 
 void settle_output() {
+  whereToSendOutput = DestRemote;  // an interrupt may have left it off
   std::uint64_t deadline = session::monotonic_ms() + 2000;
   // The message that follows needs room, too.
   while ((pq_is_send_pending() || !socket_is_writable()) && !ProcDiePending &&
@@ -185,7 +191,7 @@ void settle_output() {
 }
 
 void close_channel() {
-  pq_putemptymessage('c');
+  pq_putmessage_noblock('c', nullptr, 0);
   if (pq_flush_if_writable() != 0) leave_quietly();
 }
 

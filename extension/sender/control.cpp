@@ -5,6 +5,7 @@
 #include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/probe.h"
+#include "extension/session/order.h"
 #include "extension/session/settings.h"
 #include "extension/worker/slots.h"
 #include "extension/worker/worker.h"
@@ -24,6 +25,10 @@ constexpr long kWaitMs = 1000;
 // How long a helper may keep the connection of a clone that has ended.
 constexpr std::uint64_t kGraceMs = 10 * 1000;
 
+// How often a long answer is interrupted to hear what the helper says meanwhile: the clock is looked at for each
+// file, the socket is not.
+constexpr std::uint64_t kListenMs = 100;
+
 // What Status said last; a difference is reported unasked.
 struct Reported {
   State state;
@@ -39,6 +44,9 @@ struct Control {
   std::uint64_t begun_ms;
   std::uint64_t ended_ms;  // when the clone was first seen ended, or heard of since; 0: it lives
   bool label_awaited;
+  bool status_owed;  // as soon as the socket takes it
+  bool is_listing;
+  std::uint64_t listened_ms;
   Reported reported;
 };
 static_assert(std::is_trivially_destructible_v<Control>);
@@ -53,8 +61,16 @@ session::Record& record_of(Control& control) { return *control.connection->sessi
   pg_unreachable();
 }
 
+session::Stage stage_of(const Control& control) {
+  if (!has_session(control)) return control.is_listing ? session::Stage::kSurvey : session::Stage::kNone;
+  session::Stage stage = session::stage_of(control.connection->session);
+  return control.is_listing && stage == session::Stage::kOpen ? session::Stage::kListing : stage;
+}
+
+// What is asked for out of turn is refused, well-formed or not.
 template <class Message>
-Message decode_or_fail(Bytes request) {
+Message decode_or_fail(Control& control, Bytes request) {
+  session::require(stage_of(control), Message::kKind);
   Message message;
   if (!protocol::decode(request, message)) violation("malformed");
   return message;
@@ -83,7 +99,10 @@ std::uint16_t spare_streams() {
   return static_cast<std::uint16_t>(Max(0, free / 2));
 }
 
+// Requests are heard also while the helper reads nothing; answers to them must not pile up.
 void send_status(Control& control) {
+  control.status_owed = pq_is_send_pending();
+  if (control.status_owed) return;
   session::View seen = session::look(control.connection->session);
   session::Record& record = record_of(control);
   Status status;
@@ -162,7 +181,6 @@ void check_slot(const char* name, bool given) {
 }
 
 void begin(Control& control, const protocol::Begin& request) {
-  if (has_session(control)) violation("Begin of a clone that has begun");
   if (request.target.empty() || request.target.size() >= NAMEDATALEN) violation("bad target name");
   if (request.slot_name.size() >= NAMEDATALEN) violation("bad slot name");
   if (request.streams < 1 || request.streams > settings::max_streams)
@@ -234,8 +252,10 @@ void check_worker(Control& control) {
 
 // --- list -------------------------------------------------------------------
 
+void serve_meanwhile(Control& control);
+
 struct Batch {
-  Connection* connection;
+  Control* control;
   std::byte* bytes;
   std::size_t used;
   std::uint64_t entry_count;
@@ -244,12 +264,22 @@ struct Batch {
 
 constexpr std::size_t kBatchSize = 32 * 1024;
 
+// Until the clone or the conversation ends, or another connection has taken this one's place and says End.
+bool goes_on(const Control& control) {
+  session::Stage stage = stage_of(control);
+  return (stage == session::Stage::kListing || stage == session::Stage::kSurvey) &&
+         !control.connection->channel.copy_done;
+}
+
 void send_batch(Batch& batch) {
   if (batch.used == 0) return;
   protocol::Entries entries;
   entries.entries = protocol::Bytes(batch.bytes, batch.used);
-  while (pq_is_send_pending()) wait_channel(batch.connection->channel, kWaitMs);
-  send_message(entries);
+  while (pq_is_send_pending() && goes_on(*batch.control)) {
+    wait_channel(batch.control->connection->channel, kWaitMs);
+    serve_meanwhile(*batch.control);
+  }
+  if (goes_on(*batch.control)) send_message(entries);
   batch.used = 0;
 }
 
@@ -265,20 +295,35 @@ void add_to_batch(void* context, const protocol::Entry& entry) {
   batch.bytes_total += entry.size;
 }
 
+// For each file, of which there may be millions, each of whose lstat() may take long. What is found goes out at
+// least once a second: the helper sees that the list is being made.
+bool listen(void* context) {
+  auto& batch = *static_cast<Batch*>(context);
+  Control& control = *batch.control;
+  check_interrupts();
+  if (silent_ms() >= protocol::kAliveIntervalMs) {
+    if (batch.used == 0 && !has_session(control)) send_message(protocol::Alive{});
+    send_batch(batch);
+  }
+  if (session::monotonic_ms() - control.listened_ms >= kListenMs) serve_meanwhile(control);
+  return goes_on(control);
+}
+
 void list(Control& control) {
-  if (!has_session(control)) violation("List before Begin");
-  if (session::look(control.connection->session).phase < protocol::Phase::kCopying)
-    violation("List before the backup has started");
   Batch batch{};
-  batch.connection = control.connection;
+  batch.control = &control;
   batch.bytes = static_cast<std::byte*>(palloc(kBatchSize));
-  catalogue::list_files(add_to_batch, &batch);
+  control.is_listing = true;
+  catalogue::list_files(add_to_batch, listen, &batch);
   send_batch(batch);
+  bool is_whole = goes_on(control);
+  control.is_listing = false;
   pfree(batch.bytes);
+  if (!is_whole) return;  // Status has said why
   protocol::ListEnd end;
   end.entry_count = batch.entry_count;
   end.bytes_total = batch.bytes_total;
-  pg_atomic_write_u64(&record_of(control).bytes_total, batch.bytes_total);
+  if (has_session(control)) pg_atomic_write_u64(&record_of(control).bytes_total, batch.bytes_total);
   send_message(end);
 }
 
@@ -299,7 +344,8 @@ void follow_wal_sender(Control& control, pid_t now) {
 }
 
 void beat(Control& control, const protocol::Heartbeat& heartbeat) {
-  if (!has_session(control)) violation("Heartbeat before Begin");
+  if (heartbeat.phase > session::row_of(stage_of(control)).furthest)
+    violation("a phase beyond what it has asked for");
   session::Record& record = record_of(control);
   pg_atomic_write_u64(&record.heartbeat_ms, session::monotonic_ms());
   session::enter_attached(control.connection->session, true);
@@ -309,24 +355,24 @@ void beat(Control& control, const protocol::Heartbeat& heartbeat) {
   if (heartbeat.files_total > 0) {
     pg_atomic_write_u64(&record.files_total, heartbeat.files_total);
     pg_atomic_write_u64(&record.bytes_total, heartbeat.bytes_total);
+    // All is read: what was sent twice, or kept without being sent, is counted as the helper has it.
+    if (heartbeat.phase > protocol::Phase::kCopying)
+      pg_atomic_write_u64(&record.bytes_done, heartbeat.bytes_done);
   }
   // Up to kCopying the worker alone knows; afterwards the helper does.
-  if (heartbeat.phase > protocol::Phase::kCopying && heartbeat.phase <= protocol::Phase::kStreaming &&
-      session::look(control.connection->session).phase >= protocol::Phase::kCopying)
+  if (heartbeat.phase > protocol::Phase::kCopying)
     session::enter_phase(control.connection->session, heartbeat.phase);
   send_status(control);
 }
 
 // A sign of life; nothing waits for it.
 void hear_of_pause(Control& control) {
-  if (!has_session(control)) violation("PauseAck before Begin");
   pg_atomic_write_u64(&record_of(control).heartbeat_ms, session::monotonic_ms());
   ereport(DEBUG1, errmsg("pg_standby_clone: the helper of clone %lld has stopped asking",
                          static_cast<long long>(record_of(control).id)));
 }
 
 void request_end(Control& control) {
-  if (!has_session(control)) violation("End before Begin");
   session::Record& record = record_of(control);
   session::Locked::begin();
   record.end_requested = true;
@@ -337,33 +383,35 @@ void request_end(Control& control) {
 }
 
 void acknowledge_label(Control& control) {
-  if (!has_session(control)) violation("AckLabel before Begin");
   session::Record& record = record_of(control);
   session::Locked::begin();
-  bool ready = record.label_ready;
-  if (ready) record.ack_requested = true;
+  record.ack_requested = true;
   pid_t worker = record.worker_pid;
   session::Locked::end();
-  if (!ready) violation("AckLabel before the label");
+  session::wake(worker);
+}
+
+void note_outcome(Control& control, State outcome, const char* error) {
+  if (outcome != State::kCompleted) session::note_error(control.connection->session, error);
+  session::Record& record = record_of(control);
+  session::Locked::begin();
+  record.outcome = outcome;
+  pid_t worker = record.worker_pid;
+  session::Locked::end();
+  // In the wait for the checkpoint only a cancel is heard.
+  if (outcome != State::kCompleted) worker::interrupt(control.connection->session);
   session::wake(worker);
 }
 
 void report_outcome(Control& control, const protocol::Outcome& outcome) {
-  if (!has_session(control)) violation("Outcome before Begin");
   if (!protocol::is_ended(outcome.state) || outcome.state > State::kCancelled)
     violation("an outcome that is none");
+  session::Stage stage = stage_of(control);
+  if (outcome.state == State::kCompleted && !session::row_of(stage).may_complete)
+    violation("a clone that is complete before its slot is handed over");
   const char* error = outcome.error.empty() ? "" : checked_cstring(outcome.error, "the error");
-  if (outcome.state != State::kCompleted)
-    session::note_error(control.connection->session,
-                        error[0] != '\0' ? error : "the helper gave up");
-  session::Record& record = record_of(control);
-  session::Locked::begin();
-  record.outcome = outcome.state;
-  pid_t worker = record.worker_pid;
-  session::Locked::end();
-  // In the wait for the checkpoint only a cancel is heard.
-  if (outcome.state != State::kCompleted) worker::interrupt(control.connection->session);
-  session::wake(worker);
+  if (stage == session::Stage::kOver) return;  // the first one counts
+  note_outcome(control, outcome.state, error[0] != '\0' ? error : "the helper gave up");
 }
 
 void send_label(Control& control) {
@@ -383,23 +431,23 @@ void send_label(Control& control) {
 void dispatch(Control& control, Bytes request) {
   using Kind = protocol::RequestKind;
   switch (protocol::kind_of<Kind>(request)) {
-    case Kind::kProbe: return answer_probe(decode_or_fail<protocol::Probe>(request));
-    case Kind::kBegin: return begin(control, decode_or_fail<protocol::Begin>(request));
+    case Kind::kProbe: return answer_probe(decode_or_fail<protocol::Probe>(control, request));
+    case Kind::kBegin: return begin(control, decode_or_fail<protocol::Begin>(control, request));
     case Kind::kList:
-      decode_or_fail<protocol::List>(request);
+      decode_or_fail<protocol::List>(control, request);
       return list(control);
-    case Kind::kHeartbeat: return beat(control, decode_or_fail<protocol::Heartbeat>(request));
+    case Kind::kHeartbeat: return beat(control, decode_or_fail<protocol::Heartbeat>(control, request));
     case Kind::kPauseAck:
-      decode_or_fail<protocol::PauseAck>(request);
+      decode_or_fail<protocol::PauseAck>(control, request);
       return hear_of_pause(control);
     case Kind::kEnd:
-      decode_or_fail<protocol::End>(request);
+      decode_or_fail<protocol::End>(control, request);
       return request_end(control);
     case Kind::kAckLabel:
-      decode_or_fail<protocol::AckLabel>(request);
+      decode_or_fail<protocol::AckLabel>(control, request);
       return acknowledge_label(control);
     case Kind::kOutcome:
-      return report_outcome(control, decode_or_fail<protocol::Outcome>(request));
+      return report_outcome(control, decode_or_fail<protocol::Outcome>(control, request));
     default: violation("not one of a control connection");
   }
 }
@@ -410,7 +458,7 @@ void report_changes(Control& control) {
   const Reported& last = control.reported;
   if (seen.label_ready && control.label_awaited) send_label(control);
   std::uint64_t failures = pg_atomic_read_u64(&record_of(control).checksum_failures);
-  if (seen.state != last.state || seen.phase != last.phase ||
+  if (control.status_owed || seen.state != last.state || seen.phase != last.phase ||
       seen.handed_over != last.handed_over || seen.id != last.id ||
       failures != last.checksum_failures)
     send_status(control);
@@ -429,13 +477,32 @@ void reattach(Control& control) {
 }
 
 // A helper that hears that its clone has ended closes the connection. One that does not
-// react is frozen: what it reads when it wakes up is in its socket already.
+// react is frozen: what it reads when it wakes up is in its socket already. So is one whose lease is over.
 void leave_silent_helper(Control& control) {
-  if (!protocol::is_ended(session::look(control.connection->session).state)) return;
+  session::View seen = session::look(control.connection->session);
+  if (!protocol::is_ended(seen.state)) return;
   std::uint64_t now = session::monotonic_ms();
   if (control.ended_ms == 0) control.ended_ms = now;
-  if (now - control.ended_ms < kGraceMs) return;
+  if (!seen.lease_over && now - control.ended_ms < kGraceMs) return;
   session::refuse_ended(control.connection->session);
+}
+
+void look_after(Control& control) {
+  if (!has_session(control)) return;
+  check_worker(control);
+  report_changes(control);
+  leave_silent_helper(control);
+}
+
+// In the middle of a list.
+void serve_meanwhile(Control& control) {
+  control.listened_ms = session::monotonic_ms();
+  Bytes request;
+  while (take_request(control.connection->channel, request)) {
+    check_interrupts();
+    dispatch(control, request);
+  }
+  look_after(control);
 }
 
 }  // namespace
@@ -455,11 +522,7 @@ void serve_control(Connection& connection, const protocol::Hello& hello) {
     } else {
       wait_channel(connection.channel, kWaitMs);
     }
-    if (has_session(control)) {
-      check_worker(control);
-      report_changes(control);
-      leave_silent_helper(control);
-    }
+    look_after(control);
   }
 }
 

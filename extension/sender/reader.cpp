@@ -194,6 +194,7 @@ char* put_header(Data& data, char* payload) {
 // buffer is never touched again once a frame of it is queued, for queueing copies.
 void send_data(Reader& reader, std::uint32_t tag, std::uint64_t offset, char* bytes,
                std::size_t size) {
+  require_window(reader);  // still: what was read after End is of no backup
   Data data;
   data.tag = tag;
   data.offset = offset;
@@ -321,6 +322,12 @@ std::size_t read_fully(Reader& reader, char* to, std::size_t size, std::uint64_t
   return done;
 }
 
+void require_window(const Reader& reader) {
+  session::Stage stage = session::stage_of(*reader.session);
+  if (stage == session::Stage::kOver) session::refuse_ended(*reader.session);
+  session::require(stage, protocol::RequestKind::kRead);
+}
+
 void close_file(Reader& reader) {
   watch_file(reader.cache, -1);
   if (reader.descriptor >= 0) CloseTransientFile(reader.descriptor);
@@ -403,6 +410,7 @@ void answer(Reader& reader, const protocol::Compare& request) {
       equal_bytes += size;
     wait_for(reader, WaitingFor::kNothing, 0);
   }
+  require_window(reader);
   digest.differs = protocol::Bytes(differs, (count + 7) / 8);
   // What need not travel is done as well.
   pg_atomic_fetch_add_u64(&reader.session->record->bytes_done, equal_bytes);
@@ -427,6 +435,7 @@ void answer(Reader& reader, const protocol::PageHashes& request) {
       writer(static_cast<std::uint64_t>(XXH3_64bits_withSeed(
           plain_buffer() + at, Min(digest.length - at, protocol::kHashPageSize),
           reader.session->record->hash_seed)));
+    require_window(reader);
     digest.hashes = protocol::Bytes(hashes, writer.size());
   }
   send_message(digest);

@@ -34,6 +34,9 @@ void open_reader(Reader& reader, Channel& channel, session::Handle& session,
                  session::StreamSlot* slot);
 void close_file(Reader& reader);
 
+// An ERROR unless files may be read now: while the backup runs, and the helper has not said End.
+void require_window(const Reader& reader);
+
 // Waits as wait_channel() does, seen in the views and counted by the meter.
 void wait_for(Reader& reader, session::WaitingFor why, long timeout_ms);
 

@@ -128,6 +128,11 @@ Hello receive_hello(Channel& channel) {
   return hello;
 }
 
+// Nothing but frames goes to the helper: a warning in mid-copy would be sent by a flush that blocks (trap 73).
+void silence_messages() {
+  SetConfigOption("client_min_messages", "error", PGC_USERSET, PGC_S_SESSION);
+}
+
 // A helper's host that is gone is noticed in a minute, not in hours. Where the server asks for
 // less, that holds.
 void watch_peer() {
@@ -188,6 +193,7 @@ void leave_session(int, Datum) {
 
 void converse() {
   Channel& channel = connection.channel;
+  silence_messages();
   watch_peer();
   open_channel(channel);
   Hello hello = receive_hello(channel);

@@ -52,6 +52,7 @@ void decode_and_answer(Reader& reader, Bytes request) {
   if (!protocol::decode(request, message))
     ereport(ERROR, errcode(ERRCODE_PROTOCOL_VIOLATION),
             errmsg("malformed request from a clone's helper"));
+  require_window(reader);
   answer(reader, message);
 }
 
@@ -71,10 +72,11 @@ void dispatch(Reader& reader, Bytes request) {
 }  // namespace
 
 void serve_stream(Connection& connection, const protocol::Hello& hello) {
-  session::View seen = session::look(connection.session);
-  if (seen.phase < protocol::Phase::kCopying)
+  session::Stage stage = session::stage_of(connection.session);
+  if (stage != session::Stage::kOpen)
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("the backup of this clone has not started yet"));
+            errmsg("a stream of a clone is of use only while its backup runs, but %s",
+                   session::row_of(stage).sentence));
   connection.slot = take_slot(connection.session, hello.role);
   set_ps_display("standby clone stream");
 

@@ -87,13 +87,16 @@ Record* find_place(Shared* all) {
   return live < kLiveMax ? best : nullptr;
 }
 
-// One second's look at who lives; used before a new clone is refused, for a worker
-// that was killed outright leaves its record behind only until the crash restart,
-// but one that never started leaves it for good.
+// A worker that lives ends its clone within a second after the lease, and has so long for whatever holds it up.
+constexpr std::uint64_t kEndMs = 60 * 1000;
+
+// Looked at before a new clone is refused: a worker that never started, or did not come to its end, leaves its
+// record for good. By time alone: its number may be that of another process by now.
 bool is_abandoned(const Record& record) {
-  return is_live(record) && record.worker_pid == 0 &&
-         monotonic_ms() - pg_atomic_read_u64(const_cast<pg_atomic_uint64*>(&record.heartbeat_ms)) >
-             static_cast<std::uint64_t>(settings::reconnect_timeout_s) * 1000;
+  std::uint64_t heard = pg_atomic_read_u64(const_cast<pg_atomic_uint64*>(&record.heartbeat_ms));
+  std::uint64_t patience = static_cast<std::uint64_t>(settings::reconnect_timeout_s) * 1000 +
+                           (record.worker_pid == 0 ? 0 : kEndMs);
+  return is_live(record) && monotonic_ms() - heard > patience;
 }
 
 int sqlstate_of(const char* text) {
@@ -482,6 +485,28 @@ View look(const Handle& handle) {
     strlcpy(seen.error, "the clone has ended", sizeof(seen.error));
   }
   return seen;
+}
+
+Stage stage_of(const Handle& handle) {
+  Stage stage = Stage::kOver;
+  Locked::begin(LW_SHARED);
+  const Record& record = *handle.record;
+  if (!is_ours(handle) || !is_live(record) || record.outcome != State::kRunning)
+    stage = Stage::kOver;
+  else if (record.handed_over)
+    stage = Stage::kHandedOver;
+  else if (record.ack_requested)
+    stage = Stage::kHandingOver;
+  else if (record.label_ready)
+    stage = Stage::kEnded;
+  else if (record.end_requested)
+    stage = Stage::kEnding;
+  else if (record.phase >= Phase::kCopying)
+    stage = Stage::kOpen;
+  else
+    stage = Stage::kStarting;
+  Locked::end();
+  return stage;
 }
 
 int phases_of(Record& record, PhaseTimes* out) {

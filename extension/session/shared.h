@@ -12,6 +12,7 @@
 
 #include "extension/pg/server.h"
 #include "extension/sender/gentle_pace.h"
+#include "extension/session/order.h"
 #include "protocol/limits.h"
 #include "protocol/phase.h"
 #include "protocol/request.h"
@@ -252,6 +253,9 @@ struct View {
 };
 // A copy of what others may change, taken under the lock.
 View look(const Handle& handle);
+
+// How far its conversation has come, as the donor has heard it.
+Stage stage_of(const Handle& handle);
 
 // Without a lock, for loops that send.
 inline bool is_paused(const Handle& handle) {

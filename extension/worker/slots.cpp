@@ -31,6 +31,8 @@ Consumer consumer_of(const char* name) {
   return consumer;
 }
 
+void touch(const char* name) { pg::touch_slot(name); }
+
 void create_temporary(const char* name) {
   OidFunctionCall3(F_PG_CREATE_PHYSICAL_REPLICATION_SLOT, name_datum(name), BoolGetDatum(true),
                    BoolGetDatum(true));
@@ -43,9 +45,14 @@ void advance(const char* name, XLogRecPtr lsn) {
 
 bool hand_over(const char* temporary, const char* name, bool given) {
   Slot target = find(name);
+  if (target.is_active)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+            errmsg("replication slot \"%s\" came into use during the clone", name),
+            errhint("Stop the standby that uses it, or choose another --name or --slot."));
   if (target.exists && !target.is_lost) {
     // Going back is safe, as the temporary slot holds that WAL.
-    pg::set_slot(name, find(temporary).restart_lsn);
+    XLogRecPtr needed = find(temporary).restart_lsn;
+    if (XLogRecPtrIsInvalid(target.restart_lsn) || target.restart_lsn > needed) pg::set_slot(name, needed);
     return false;
   }
   if (target.exists && given)

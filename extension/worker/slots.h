@@ -23,13 +23,17 @@ struct Consumer {
 };
 Consumer consumer_of(const char* name);
 
+// Counts as its use: a temporary slot can be idle for too long like any other (trap 96).
+void touch(const char* name);
+
 void create_temporary(const char* name);  // WAL reserved at once (trap 4)
 
 // Moves the slot forward to `lsn`; does nothing if it is there already.
 void advance(const char* name, XLogRecPtr lsn);
 
-// Makes `name` hold the WAL that `temporary` holds: an unused slot of that name is
-// moved, a lost one is made anew unless it was `given` by the user (then an ERROR).
+// Makes `name` hold the WAL that `temporary` holds. A slot of that name stays where it stands, never moved
+// forward: whoever used it can still come back. One that holds less, or nothing yet, then holds this; one in
+// use is an ERROR; a lost one is made anew unless it was `given` by the user (then an ERROR, too).
 // Returns whether the slot was made here and is ours to drop.
 bool hand_over(const char* temporary, const char* name, bool given);
 

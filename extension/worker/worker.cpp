@@ -49,8 +49,10 @@ struct Work {
   std::uint64_t advanced_ms, checked_ms, logged_ms, ticked_ms;
   std::uint64_t ticked_bytes;
   int shown_phase;   // in pg_stat_progress_basebackup
+  std::int64_t shown_bytes;
   State told_state;  // to listeners
   int tablespace_count;  // at the start of the backup
+  TimeoutId lease_watch = MAX_TIMEOUTS;  // MAX_TIMEOUTS: not made yet
 };
 Work work{};
 
@@ -128,13 +130,23 @@ void check_slot_health() {
 
 // --- what is done each second ---------------------------------------------------
 
+// The server's own view. What it shows never falls back: what is sent twice is counted twice until the helper
+// says what it has.
+void show_counts() {
+  auto done = static_cast<std::int64_t>(pg_atomic_read_u64(&record().bytes_done));
+  auto total = static_cast<std::int64_t>(pg_atomic_read_u64(&record().bytes_total));
+  work.shown_bytes = Max(work.shown_bytes, done);
+  constexpr int kParameters[] = {PROGRESS_BASEBACKUP_BACKUP_TOTAL, PROGRESS_BASEBACKUP_BACKUP_STREAMED,
+                                 PROGRESS_BASEBACKUP_TBLSPC_TOTAL, PROGRESS_BASEBACKUP_PHASE};
+  const int64 values[] = {total > 0 ? Max(total, work.shown_bytes) : -1, work.shown_bytes,
+                          work.tablespace_count + 1, work.shown_phase};
+  pgstat_progress_update_multi_param(lengthof(kParameters), kParameters, values);
+}
+
 void show_progress() {
+  show_counts();
   std::uint64_t total = pg_atomic_read_u64(&record().bytes_total);
   std::uint64_t done = pg_atomic_read_u64(&record().bytes_done);
-  pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_STREAMED, static_cast<int64>(done));
-  if (total > 0)
-    pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL,
-                                 static_cast<int64>(Max(total, done)));
   std::uint64_t now = session::monotonic_ms();
   if (now - work.ticked_ms < 1000) return;
   std::uint64_t rate = (done - work.ticked_bytes) * 1000 / (now - work.ticked_ms);
@@ -152,13 +164,13 @@ void show_progress() {
 }
 
 void show_phase(int phase) {
-  // AbortTransaction clears the row, so each phase shows the whole of it again.
   work.shown_phase = phase;
-  pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
-  compat::show_full_backup();
-  pgstat_progress_update_param(PROGRESS_BASEBACKUP_BACKUP_TOTAL, -1);
-  pgstat_progress_update_param(PROGRESS_BASEBACKUP_TBLSPC_TOTAL, work.tablespace_count + 1);
-  pgstat_progress_update_param(PROGRESS_BASEBACKUP_PHASE, phase);
+  // AbortTransaction clears the row.
+  if (MyBEEntry->st_progress_command != PROGRESS_COMMAND_BASEBACKUP) {
+    pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
+    compat::show_full_backup();
+  }
+  show_counts();
 }
 
 void follow_helper() {
@@ -201,6 +213,7 @@ void take_turn() {
   if (now - work.checked_ms >= kHealthIntervalMs) {
     work.checked_ms = now;
     check_slot_health();
+    if (work.stop_reason == nullptr) slots::touch(work.temporary_slot);
   }
   find_stop_reason();
   if (work.stop_reason != nullptr) stop_now();
@@ -226,9 +239,8 @@ TimeLineID checkpoint_timeline() {
 void start_backup() {
   session::enter_phase(work.session, Phase::kCheckpoint);
   show_phase(PROGRESS_BASEBACKUP_PHASE_WAIT_CHECKPOINT);
-  static TimeoutId watch = MAX_TIMEOUTS;
-  if (watch == MAX_TIMEOUTS) watch = RegisterTimeout(USER_TIMEOUT, watch_lease);
-  enable_timeout_every(watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000), 1000);
+  work.lease_watch = RegisterTimeout(USER_TIMEOUT, watch_lease);
+  enable_timeout_every(work.lease_watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000), 1000);
 
   // In a transaction, but with no snapshot: the checkpoint may take minutes, and
   // xmin must not stand still for them.
@@ -236,7 +248,7 @@ void start_backup() {
   Datum lsn = DirectFunctionCall2(pg_backup_start, CStringGetTextDatum(work.session.area->label),
                                   BoolGetDatum(work.session.area->fast_checkpoint));
   CommitTransactionCommand();
-  disable_timeout(watch, false);
+  disable_timeout(work.lease_watch, false);
 
   StartTransactionCommand();
   TimeLineID timeline = checkpoint_timeline();
@@ -331,7 +343,10 @@ void wait_for_outcome() {
   }
 }
 
+void leave_slot_to_standby();
+
 void end_session(State state, const char* error) {
+  leave_slot_to_standby();
   history::end(work.session, state, error);
   session::finish(work.session, state, error);
 }
@@ -358,23 +373,25 @@ void terminate_streams() {
   session::Locked::end();
 }
 
+// From kStarting on the directory is a complete standby: whatever becomes of its start, the slot holds what it
+// needs, and is not ours any more. Asked before the record is finished, which may then go to another clone.
+void leave_slot_to_standby() {
+  if (session::look(work.session).phase >= Phase::kStarting) work.made_slot[0] = '\0';
+}
+
 // Gives back what outlives this process: the permanent slot of a clone that did not
-// complete. The temporary slot and the backup end with the process. Called with no
-// transaction in progress, or from the exit callback, where nothing may fail.
+// complete. The temporary slot and the backup end with the process. Comes last, for it may fail, and is tried
+// once: with no transaction in progress, or in the exit callback.
 void drop_made_slot() {
-  if (work.made_slot[0] == '\0') return;
-  // From kStarting on the directory is a complete standby: whatever becomes of its start,
-  // the slot holds what it needs.
-  if (session::look(work.session).phase >= Phase::kStarting) return;
-  slots::Slot slot = slots::find(work.made_slot);
-  if (slot.exists && !slot.is_active) {
-    pg::drop_slot(work.made_slot);
-  } else if (slot.exists) {
-    ereport(LOG, errmsg("pg_standby_clone: replication slot \"%s\" of a clone that did not "
-                        "complete is in use and stays",
-                        work.made_slot));
-  }
+  char name[NAMEDATALEN];
+  strlcpy(name, work.made_slot, sizeof(name));
   work.made_slot[0] = '\0';
+  slots::Slot slot = slots::find(name);
+  if (!slot.exists) return;
+  if (!slot.is_active) return pg::drop_slot(name);
+  ereport(LOG, errmsg("pg_standby_clone: replication slot \"%s\" of a clone that did not "
+                      "complete is in use and stays",
+                      name));
 }
 
 // Believed only if it is one, of the same role. 0: it is not there.
@@ -404,11 +421,11 @@ void leave(int, Datum) {
   bool was_ended = protocol::is_ended(state);
   if (!was_ended && pg::server_is_stopping()) {
     // Not the clone's failure: the donor goes away, and so the helper shall see it.
-    drop_made_slot();
+    leave_slot_to_standby();
     ereport(LOG, errmsg("pg_standby_clone: clone %lld to \"%s\" is left by the server's shutdown",
                         static_cast<long long>(record().id), record().target));
   } else if (!was_ended) {
-    drop_made_slot();
+    leave_slot_to_standby();
     session::finish(work.session, State::kFailed,
                     is_losing_slot() ? kSlotLost : "the clone worker was terminated");
   }
@@ -423,13 +440,15 @@ void leave(int, Datum) {
   session::wake(control);
   // A frozen helper would keep it, and a shutdown of the server waits for WAL senders.
   if (state != State::kCompleted) terminate_wal_sender(work.session);
+  drop_made_slot();
 }
 
 void fail(const ErrorData* error) {
   AbortOutOfAnyTransaction();
   pg::release_slot();
   LWLockReleaseAll();
-  // A cancel has done its work: it must not hit what is left to do.
+  // A cancel has done its work, the lease's as well: it must not hit what is left to do.
+  if (work.lease_watch != MAX_TIMEOUTS) disable_timeout(work.lease_watch, false);
   compat::ignore_signal(SIGINT);
   QueryCancelPending = false;
   find_stop_reason();

@@ -241,12 +241,16 @@ void Copy::read_control_file(Stream& stream) {
   if (control_file_.size() != kControlFileSize)
     fail(Kind::kCorrupted, "the donor's pg_control has a size that no server writes",
          "Check that both hosts run the same pg_standby_clone.");
+  counters_.bytes_done += control_file_.size();
 }
 
 void Copy::add_to(Reading& reading) const {
   reading.bytes_done += counters_.bytes_done;
   reading.bytes_wire += counters_.bytes_wire;
   reading.files_done += counters_.files_done;
+  // What vanished, shrank or grew since the list was made: in the end all that there is was copied.
+  reading.bytes_total += static_cast<std::uint64_t>(counters_.bytes_grown.load());
+  reading.files_total -= counters_.files_gone;
   reading.bytes_kept += counters_.bytes_kept;
   reading.streams = running_;
 }

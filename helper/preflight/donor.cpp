@@ -35,17 +35,10 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-// "BYTES DIRECTORY"
-DonorPlace place_in(const std::string& text) {
-  std::size_t space = text.find(' ');
-  if (space == std::string::npos) return {};
-  return {text.substr(space + 1), number_in<std::uint64_t>(text.substr(0, space))};
-}
-
 void take_fact(DonorReport& report, const std::string& name, const std::string& value,
                Findings& findings) {
-  if (name == "place.data") report.data = place_in(value);
-  else if (name == "place.tablespace") report.tablespaces.push_back(place_in(value));
+  if (name == "place.data") report.data.directory = value;
+  else if (name == "place.tablespace") report.tablespaces.push_back({value, 0});
   else if (name == "system_identifier") report.system_identifier = number_in<std::uint64_t>(value);
   else if (name == "wal_rate") report.wal_rate = number_in<std::uint64_t>(value);
   else if (name == "wal_segment_size") report.wal_segment_size = number_in<std::uint64_t>(value);

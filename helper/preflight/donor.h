@@ -12,7 +12,7 @@
 
 namespace standby_clone {
 
-// Where files of the donor lie, and how much.
+// Where files of the donor lie, and how much; 0: nobody has looked (survey.h).
 struct DonorPlace {
   std::string directory;  // on the donor
   std::uint64_t bytes = 0;

@@ -4,10 +4,12 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
+#include <unistd.h>
 
 #include "helper/preflight/donor.h"
 #include "helper/preflight/host.h"
 #include "helper/preflight/report.h"
+#include "helper/preflight/survey.h"
 #include "helper/wal/receiver.h"
 
 namespace standby_clone {
@@ -68,6 +70,11 @@ void check_slot(const Options& options, Connection& connection, Findings& findin
   if (free < needed && look.holds != Holds::kUnfinishedClone)
     return refuse(fmt::format("a clone needs {} free replication slots, this server has {}", needed, free),
                   "Drop unused slots, or raise max_replication_slots.");
+  // Left where it stands: whoever used it can still come back.
+  if (exists && row[2] != "lost" && row[1] != "t" && !options.slot_given && !options.delta)
+    return findings.warn("slot", fmt::format("replication slot \"{}\" is there already, not in use: it is taken as it stands",
+                                             options.slot),
+                         "If it is another standby's, give this one another --name or --slot: two cannot share a slot.");
   findings.ok("slot", exists ? fmt::format("\"{}\" is there, and can be used", options.slot)
                              : fmt::format("\"{}\" will be made", options.slot));
 }
@@ -81,6 +88,23 @@ void check_replication(const Options& options, const Address& address, std::uint
     findings.ok("replication", "a replication connection is let in");
   });
 }
+
+// A look at millions of files takes a while: one line of what is done, where somebody looks on.
+class SurveyTicker {
+ public:
+  ~SurveyTicker() {
+    if (is_shown_) std::fputs("\r\033[K", stderr);
+  }
+  void tell(std::size_t count) {
+    if (isatty(STDERR_FILENO) != 1) return;
+    fmt::print(stderr, "\r\033[Klooking at the donor's files: {}", count);
+    std::fflush(stderr);
+    is_shown_ = true;
+  }
+
+ private:
+  bool is_shown_ = false;
+};
 
 void check_both_hosts(const Options& options, const StopSource& stop, Findings& findings) {
   std::unique_ptr<Connection> connection;
@@ -99,6 +123,10 @@ void check_both_hosts(const Options& options, const StopSource& stop, Findings& 
   check_replication(options, connection->address(), donor.system_identifier, stop, findings);
   if (!is_known || donor.system_identifier == 0) return;
   attempt("slot", findings, [&] { check_slot(options, *connection, findings); });
+  attempt("size", findings, [&] {
+    SurveyTicker ticker;
+    take_sizes(list_files_of(*connection, schema, stop, [&](std::size_t count) { ticker.tell(count); }), donor, findings);
+  });
   attempt("space", findings, [&] { check_space(options, donor, findings); });
   check_host(options, donor, stop, findings);
 }

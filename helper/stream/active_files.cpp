@@ -107,15 +107,21 @@ void ActiveFiles::finish(std::uint32_t file, Active& active) {
   File& entry = list_.files[file];
   auto& results = active.results;
   std::string path(list_.path(entry));
-  counters_.files_done.fetch_add(1, std::memory_order_relaxed);
+  std::uint64_t counted = 0;
+  for (const auto& chunk : results) counted += chunk.length;
   // Dropped while it was read: what came of it is of no use, replay drops it again (trap 17).
   // What was here before must go too: its number may come again (trap 83).
   if (std::any_of(results.begin(), results.end(), [](auto& chunk) { return chunk.is_gone; })) {
     entry.is_gone = true;
+    ++counters_.files_gone;
+    counters_.bytes_done -= counted;
+    counters_.bytes_grown -= static_cast<std::int64_t>(entry.size);
     if (active.output || target_.is_used()) target_.remove_file(path);
     if (recorder_ != nullptr) recorder_->file_removed(file, path);
     return;
   }
+  ++counters_.files_done;
+  counters_.bytes_grown += static_cast<std::int64_t>(counted) - static_cast<std::int64_t>(entry.size);
   bool is_bad = std::any_of(results.begin(), results.end(), [](auto& chunk) { return chunk.is_bad; });
   std::uint32_t last_length = results.back().length;
   std::sort(results.begin(), results.end(),

@@ -32,6 +32,9 @@ struct CopyCounters {
   std::atomic<std::uint64_t> bytes_wire{0};
   std::atomic<std::uint64_t> bytes_kept{0};  // of bytes_done: were here already
   std::atomic<std::uint64_t> files_done{0};
+  // What the donor has by now of the files that are finished, less what its list said; those that vanished.
+  std::atomic<std::int64_t> bytes_grown{0};
+  std::atomic<std::uint64_t> files_gone{0};
   // Of the time of all streams: on files, waiting for the donor, on the rest.
   std::atomic<std::uint64_t> writing_us{0}, waiting_us{0}, computing_us{0};
 };

@@ -372,7 +372,7 @@ void Stream::take_end(const RangeEnd& end) {
 // Of a chunk of which pages came: its CRC is that of what is on disk now.
 void Stream::patch_done(std::uint32_t file, const Patch& patch) {
   if (patch.is_gone || patch.is_bad)
-    return job_.files.chunk_done(file, {patch.offset, 0, 0, patch.is_gone, patch.is_bad});
+    return job_.files.chunk_done(file, {patch.offset, patch.read_bytes, 0, patch.is_gone, patch.is_bad});
   auto bytes = read_local(file, patch.offset, patch.length);
   if (bytes.size() < patch.length)
     fail(Kind::kInternal, fmt::format("file \"{}\" is shorter than it was a moment ago", path_of(file)));

@@ -11,9 +11,9 @@ use Time::HiRes qw(time);
 
 # Kinds of requests, and of frames.
 our %REQUEST = (hello => 1, begin => 2, list => 3, read => 4, compare => 5, page_hashes => 6,
-	heartbeat => 7, pause_ack => 8, end => 9, ack_label => 10, outcome => 11);
+	heartbeat => 7, pause_ack => 8, end => 9, ack_label => 10, outcome => 11, probe => 12);
 our %FRAME = (welcome => 1, begun => 2, entries => 3, list_end => 4, data => 5, range_end => 6,
-	digest => 7, page_digest => 8, status => 9, label => 10);
+	digest => 7, page_digest => 8, status => 9, label => 10, probe_result => 11);
 our $version = 1;
 
 sub text { my ($text) = @_; return pack('v', length $text) . $text }
@@ -149,7 +149,7 @@ sub begin
 	return pack('C q<', $REQUEST{begin}, $with{request_id} // 0)
 	  . text($with{target} // 'wire') . text($with{destination} // 'nowhere') . text($with{slot} // '')
 	  . text($with{label} // 'wire')
-	  . pack('C4 C c v Q< l< C', $with{slot_given} // 0, 1, 1, $with{advance_slot} // 1, $with{compression} // 0,
+	  . pack('C4 C c v Q< l< C', $with{slot_given} // 0, $with{fast} // 1, 1, $with{advance_slot} // 1, $with{compression} // 0,
 		$with{level} // 0, $with{streams} // 2, $with{max_rate} // 0, $with{wal_sender_pid} // 0, $with{gentle} // 0) . text($with{request_uuid} // '');
 }
 
@@ -202,8 +202,18 @@ sub begun
 	$self->request(begin(%with));
 	my $begun = $self->frame('begun') // die $self->error;
 	$self->{token} = substr $begun, 0, 16;
-	$self->wait_for_copying;
+	$self->wait_for_copying unless exists $with{wait} && !$with{wait};
 	return $self;
+}
+
+# Takes the control connection's place.
+sub reattach
+{
+	my ($self, $node, %with) = @_;
+	my $other = ref($self)->greet($node, token => $self->{token}, %with);
+	$other->frame('welcome') // die $other->error;
+	$other->{token} = $self->{token};
+	return $other;
 }
 
 sub wait_for_copying

@@ -186,6 +186,11 @@ int posix_fadvise(int file, off_t at, off_t length, int advice) {
   return syscall(SYS_fadvise64, file, at, length, advice) == 0 ? 0 : errno;
 }
 
+int lstat(const char *restrict path, struct stat *restrict status) {
+  if (strikes("lstat", path)) return -1;
+  return (int)syscall(SYS_newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+}
+
 int renameat(int from_directory, const char *from, int to_directory, const char *to) {
   if (strikes("rename", from)) return -1;
   return (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, 0);

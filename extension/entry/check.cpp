@@ -12,6 +12,7 @@ Datum pg_standby_clone_preflight(PG_FUNCTION_ARGS) {
   preflight::Findings findings{reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)};
   preflight::check_server(findings);
   preflight::check_places(findings);
+  preflight::check_configuration(findings);
   if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
   preflight::check_wal(findings);
   preflight::check_host_based_access(findings);

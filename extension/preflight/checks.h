@@ -15,6 +15,8 @@ void check_server(Findings& findings);
 void check_places(Findings& findings);
 // What travels and what stays behind, each file being looked at.
 void check_files(Findings& findings);
+// What the configuration files say, which of them travel.
+void check_configuration(Findings& findings);
 // How much WAL is written, and how long that may be kept. Needs SPI.
 void check_wal(Findings& findings);
 // Who is let in, as far as this role may read pg_hba.conf. Needs SPI.

@@ -1,6 +1,5 @@
 // files.cpp: what a clone would copy, by the very list a clone gets; where it lies; and what stays behind.
 #include "extension/catalogue/list.h"
-#include "extension/pg/compat.h"
 #include "extension/pg/text.h"
 #include "extension/preflight/checks.h"
 
@@ -40,29 +39,6 @@ bool look_at_interrupts(void*) {
   return true;
 }
 
-bool is_inside_data_directory(const char* file) {
-  std::size_t length = std::strlen(DataDir);
-  return std::strncmp(file, DataDir, length) == 0 && file[length] == '/';
-}
-
-// Trap 32, and configuration as Debian keeps it.
-void report_configuration(Findings& findings) {
-  StringInfoData outside;
-  initStringInfo(&outside);
-  for (char** place : compat::configuration_files()) {
-    const char* file = *place;
-    if (file == nullptr || is_inside_data_directory(file)) continue;
-    appendStringInfo(&outside, "%s%s", outside.len > 0 ? "\n" : "", file);
-  }
-  if (outside.len > 0)
-    add(findings, "configuration_files", Verdict::kWarning,
-        psprintf("outside the data directory, they do not travel:\n%s", outside.data),
-        "The standby needs files of its own there, as pg_createcluster makes them on Debian.");
-  else
-    add(findings, "configuration_files", Verdict::kOk, "in the data directory, they travel along");
-  add_fact(findings, "external_files", outside.data);
-}
-
 // The links of pg_tblspc/ alone: no file is looked at.
 void report_tablespaces(Findings& findings) {
   DIR* links = AllocateDir("pg_tblspc");
@@ -82,7 +58,6 @@ void report_tablespaces(Findings& findings) {
 void check_places(Findings& findings) {
   add_fact(findings, "place.data", DataDir);
   report_tablespaces(findings);
-  report_configuration(findings);
 }
 
 void check_files(Findings& findings) {

@@ -15,6 +15,7 @@
 #include "helper/clone/start.h"
 #include "helper/clone/takeover.h"
 #include "helper/disk/target.h"
+#include "helper/preflight/configuration.h"
 #include "helper/preflight/host.h"
 #include "helper/preflight/preflight.h"
 #include "helper/standby/standby.h"
@@ -76,6 +77,7 @@ class Clone {
   void fetch_list();
   void check_places();
   void take();
+  void keep_own_configuration();
   void make_layout();
   void clear_leftovers();
   void check_space();
@@ -116,6 +118,7 @@ class Clone {
   std::unique_ptr<WalReceiver> wal_;
   FileList list_;
   std::unordered_map<std::string, KnownFile> known_files_;  // durable from an earlier run
+  std::optional<OwnConfiguration> own_configuration_;  // stays
   std::vector<KeptFile> kept_files_;
   std::unique_ptr<Copy> copy_;
   Phase phase_ = Phase::kPreparing;
@@ -197,7 +200,7 @@ void Clone::make() {
   if (is_complete_already()) return finish_earlier_clone();
   session_.connect();
   open_target();
-  if (options_.start) start_.check(session_);
+  if (options_.start) start_.find_programs(session_);
   old_server_.check();
   old_server_.stop();
   begin();
@@ -286,6 +289,18 @@ void Clone::fetch_list() {
   list_ = session_.control().take_list();
   for (const auto& [path, why] : list_.skipped)
     progress_.warn(fmt::format("\"{}\" {} and does not travel", path, why));
+  keep_own_configuration();
+}
+
+// Port, memory, who is let in: with --delta a host keeps its own.
+void Clone::keep_own_configuration() {
+  if (!target_->was_cluster() || options_.donor_config) return;
+  own_configuration_.emplace(target_->path(), options_.config_file);
+  list_.leave_out([this](std::string_view path) { return path == kAutoConf || own_configuration_->contains(path); });
+  std::string names;
+  for (const auto& file : own_configuration_->files()) names += (names.empty() ? "" : ", ") + file;
+  if (!names.empty())
+    progress_.note("this host's own configuration stays (--donor-config takes the donor's): " + names);
 }
 
 void Clone::check_places() {
@@ -324,7 +339,7 @@ void Clone::clear_leftovers() {
     progress_.detail(fmt::format("removed {} files and directories that the donor does not have",
                                  found.removed));
   for (const auto& name : found.kept_entries)
-    progress_.note(fmt::format("\"{}\" is not of the donor and is kept", target_->absolute(name)));
+    if (!own_configuration_ || !own_configuration_->contains(name)) progress_.note(fmt::format("\"{}\" is not of the donor and is kept", target_->absolute(name)));
   for (const auto& directory : found.abandoned)
     progress_.note(fmt::format("tablespace directory \"{}\" is not used any more; what is in it is "
                                "left as it is",
@@ -418,7 +433,11 @@ void Clone::sync() {
 
 void Clone::finish() {
   enter(Phase::kFinishing);
-  on_disk([this, files = standby_files()] { prepare_standby(*target_, list_, files); });
+  auto overrides = std::make_shared<std::vector<Override>>();
+  on_disk([this, overrides, files = standby_files()] { *overrides = prepare_standby(*target_, list_, files); });
+  if (!overrides->empty())
+    progress_.note("what would keep the copy from being a standby is overruled in postgresql.auto.conf: " +
+                   names_of(*overrides));
 }
 
 StandbyFiles Clone::standby_files() const {
@@ -429,6 +448,10 @@ StandbyFiles Clone::standby_files() const {
   files.control_file = copy_->control_file();
   files.conninfo = session_.standby_conninfo();
   files.slot_name = options_.slot;
+  files.config_file = external_config_file(options_, donor.external_files, donor.data_directory);
+  // The donor's paths are in the donor's files.
+  if (files.config_file.empty() && !own_configuration_) files.donor_directory = donor.data_directory;
+  files.keeps_own_settings = own_configuration_.has_value();
   files.server_version = donor.server_version;
   files.system_identifier = donor.system_identifier;
   files.write_manifest = options_.write_manifest;

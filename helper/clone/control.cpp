@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <sstream>
 #include <thread>
 
 #include "helper/base/failure.h"
@@ -86,7 +87,9 @@ DonorFacts enter(Connection& connection, const std::string& procedure,
   facts.max_streams = welcome.max_streams;
   facts.timeline = welcome.timeline;
   facts.lease = std::chrono::milliseconds(welcome.lease_ms);
-  facts.external_files = welcome.external_files;
+  facts.data_directory = welcome.data_directory;
+  std::istringstream files{std::string(welcome.external_files)};
+  for (std::string file; std::getline(files, file);) facts.external_files.push_back(file);
   std::uint32_t segment = facts.wal_segment_size;
   if (segment < (1u << 20) || segment > (1u << 30) || (segment & (segment - 1)) != 0)
     distrust("a WAL segment size that no server has");

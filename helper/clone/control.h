@@ -25,7 +25,8 @@ struct DonorFacts {
   std::uint16_t max_streams = 1;
   std::uint32_t timeline = 0;
   std::chrono::milliseconds lease{0};
-  std::string external_files;
+  std::string data_directory;
+  std::vector<std::string> external_files;  // configuration that lies elsewhere
 };
 
 struct ProbeFacts {

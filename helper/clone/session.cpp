@@ -63,7 +63,6 @@ void Session::connect() {
   std::string schema = find_extension(*connection);
   check(*connection, schema);
   procedure_ = schema + ".pg_standby_clone_stream()";
-  if (options_.start) hot_settings_ = read_hot_settings(*connection);
   donor_ = enter(*connection, procedure_, {}, 0, stop_);
   check_is_heir();
   standby_conninfo_ = connection->standby_conninfo(options_.name, options_.write_password,

@@ -20,7 +20,6 @@
 #include "helper/disk/journal.h"
 #include "helper/options/options.h"
 #include "helper/progress/progress.h"
-#include "helper/server/preflight.h"
 
 namespace standby_clone {
 
@@ -96,8 +95,6 @@ class Session {
   const SessionFacts& facts() const { return facts_; }
   // As many as asked for; with --jobs=auto the most that the donor allows.
   std::uint16_t stream_count() const { return stream_count_; }
-  // With --start: what the standby's settings must reach.
-  const std::vector<HotSetting>& hot_settings() const { return hot_settings_; }
   // Whether pg_stat_replication has the standby's name; nothing if this role may not see that.
   std::optional<bool> standby_streams_by_name();
   // What primary_conninfo says.
@@ -139,7 +136,6 @@ class Session {
   DonorFacts donor_;
   SessionFacts facts_;
   std::uint16_t stream_count_ = 1;
-  std::vector<HotSetting> hot_settings_;
   std::unique_ptr<Connection> watch_;  // for queries, when the others are in a copy
   bool has_asked_ = false;
   bool has_begun_ = false;

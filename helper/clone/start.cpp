@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "helper/server/preflight.h"
-
 namespace standby_clone {
 namespace {
 
@@ -31,14 +29,13 @@ ServerOptions server_options_of(const Options& options) {
 StandbyStart::StandbyStart(const Options& options, Progress& progress, const StopSource& stop)
     : options_(options), progress_(progress), stop_(stop), server_(server_options_of(options)) {}
 
-void StandbyStart::check(const Session& session) {
+void StandbyStart::find_programs(const Session& session) {
   ServerOptions server = server_.options();
-  // An administrator's own command needs no program of ours, but to read a configuration.
-  if (server.start_command.empty() || !server.config_file.empty())
+  // An administrator's own command needs no program of ours.
+  if (server.start_command.empty())
     server.binaries =
         find_binaries(server.binaries, session.donor().server_version / 10000, stop_);
   server_ = Server(server);
-  check_can_start(server, session.hot_settings(), session.donor().external_files, stop_);
 }
 
 void StandbyStart::begin() {

@@ -16,9 +16,8 @@ class StandbyStart {
  public:
   StandbyStart(const Options& options, Progress& progress, const StopSource& stop);
 
-  // Before anything is begun, when the donor is known: fails with kPreflight where the server could
-  // not be started, as far as that can be told.
-  void check(const Session& session);
+  // Before anything is begun, when the donor is known: finds its version's programs. Fails with kPreflight.
+  void find_programs(const Session& session);
 
   void begin();
   // True once the server is consistent and streams, as the donor sees it (through the clone's slot,

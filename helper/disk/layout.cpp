@@ -75,6 +75,12 @@ void Target::take_directory(const std::string& where, const std::string& link, c
 }
 
 void Target::set_directory_mode(unsigned mode) {
+  struct stat status;
+  if (was_cluster() && fstat(directory_.get(), &status) == 0) {
+    bool reads = (status.st_mode & 0050) == 0050;
+    adds_group_ = reads && mode != 0750;
+    mode = reads ? 0750 : 0700;
+  }
   directory_mode_ = mode == 0750 ? 0750 : 0700;
   for (const auto& taken : journal_.directories)
     if (chmod(taken.path.c_str(), directory_mode_) != 0 && errno != ENOENT)

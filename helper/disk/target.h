@@ -63,6 +63,8 @@ class Target {
   // From then on it is changed.
   bool is_taken() const { return state_ == State::kCluster ? is_changed_ : has_lock_; }
   bool was_complete() const { return state_ == State::kComplete; }
+  // It held a cluster, which a run with --delta took over: this one, or the one that is gone on with.
+  bool was_cluster() const { return journal_.directories.front().origin == Origin::kFound; }
   // Are there, or may there be, files of an earlier life?
   bool is_used() const { return state_ == State::kResumed || state_ == State::kCluster; }
 
@@ -94,9 +96,12 @@ class Target {
   // Thread-safe.
   void append_to_journal(const JournalRecords& records) const;
 
-  // Permissions of the donor's data directory: 0700 or 0750.
+  // Permissions: 0700, or 0750 where the group may read. Of the donor's data directory; one that held a cluster keeps
+  // its own.
   void set_directory_mode(unsigned mode);
   unsigned file_mode() const { return directory_mode_ == 0750 ? 0640 : 0600; }
+  // Of a file that has these on the donor; a group that reads here alone reads all.
+  unsigned file_mode(unsigned donors) const { return (adds_group_ ? donors | 0040 : donors) & file_mode(); }
 
   // --- layout; paths are relative to the data directory and clean. One thread. All may be
   // --- done again, and replace what is of another kind; links are never followed. ---
@@ -175,6 +180,7 @@ class Target {
   Disk* disk_;
   State state_ = State::kFresh;
   unsigned directory_mode_ = 0700;
+  bool adds_group_ = false;
   UniqueFd directory_;
   UniqueFd lock_;
   bool has_lock_ = false;

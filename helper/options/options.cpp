@@ -401,6 +401,9 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("--assume-stopped", options.assume_stopped,
                "with --delta: no server runs in --pgdata, though that cannot be seen")
       ->group(kTargetGroup);
+  app.add_flag("--donor-config", options.donor_config,
+               "with --delta: take the donor's configuration files, too")
+      ->group(kTargetGroup);
   app.add_flag("-N,--no-sync", raw.no_sync, "do not wait until all is safely on disk")
       ->group(kTargetGroup);
 

@@ -53,6 +53,7 @@ struct Options {
   bool sync = true;
   bool delta = false;  // bring a cluster that is there up to date
   bool assume_stopped = false;  // ... also where it is not known that no server runs in it; never by request
+  bool donor_config = false;  // and give it the donor's configuration
   // How long a lost donor is tried to be reached again; nothing: as long as its lease.
   std::optional<std::chrono::milliseconds> reconnect_timeout;
   // How long one connection may owe an answer in silence while the donor answers on others; 0: no limit.

@@ -95,4 +95,12 @@ void FileList::check_end(const protocol::ListEnd& end) const {
   if (!has_control_file) distrust("pg_control is missing");
 }
 
+void FileList::leave_out(const std::function<bool(std::string_view)>& is_one) {
+  std::erase_if(files, [&](const File& file) {
+    bool goes = is_one(path(file));
+    if (goes) bytes_total -= file.size;
+    return goes;
+  });
+}
+
 }  // namespace standby_clone

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,9 @@ class FileList {
   void add_batch(const protocol::Entries& batch);
   // The donor's own count must be what came.
   void check_end(const protocol::ListEnd& end) const;
+
+  // Takes files out that are not to be copied. Before any of them is known by its index.
+  void leave_out(const std::function<bool(std::string_view path)>& is_one);
 
   std::string_view path(const File& file) const {
     return std::string_view(paths_).substr(file.path_offset, file.path_size);

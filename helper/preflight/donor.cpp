@@ -1,6 +1,7 @@
 // donor.cpp: SQL that asks the donor, and what its answers mean here.
 #include "helper/preflight/donor.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 
@@ -35,6 +36,17 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+// "NAME\nFILE\nVALUE"
+Setting setting_in(const std::string& text) {
+  auto name_end = text.find('\n');
+  auto file_end = text.find('\n', name_end + 1);
+  if (name_end == std::string::npos || file_end == std::string::npos) return {};
+  Setting setting{text.substr(0, name_end), text.substr(file_end + 1),
+                  text.substr(name_end + 1, file_end - name_end - 1)};
+  std::transform(setting.name.begin(), setting.name.end(), setting.name.begin(), ::tolower);
+  return setting;
+}
+
 void take_fact(DonorReport& report, const std::string& name, const std::string& value,
                Findings& findings) {
   if (name == "place.data") report.data.directory = value;
@@ -45,6 +57,12 @@ void take_fact(DonorReport& report, const std::string& name, const std::string& 
   else if (name == "libc_version") report.libc_version = value;
   else if (name == "icu_version") report.icu_version = value;
   else if (name == "external_files") report.external_files = lines_of(value);
+  else if (name == "configuration.directory") report.data_directory = value;
+  else if (name == "configuration.file") report.configuration_file = value;
+  else if (name == "configuration.setting") report.configuration.settings.push_back(setting_in(value));
+  else if (name == "configuration.error") report.configuration_errors.push_back(value);
+  else if (name == "configuration.include") report.configuration_includes.push_back(value);
+  else if (name == "configuration.link") report.configuration_links.push_back(value);
   else if (name == "free_connections") report.free_connections = number_in<long>(value);
   else if (name == "protocol_version" && number_in<int>(value) != protocol::kProtocolVersion)
     findings.fail("extension", Kind::kPreflight,
@@ -79,13 +97,29 @@ void check_rights(Connection& connection, Findings& findings) {
 
 void ask_collations(Connection& connection, DonorReport& report) {
   for (const auto& row : connection.query(
-           "SELECT datlocprovider, datname FROM pg_catalog.pg_database "
-           "WHERE datallowconn AND datcollversion IS NOT NULL ORDER BY datname",
+           "SELECT datlocprovider, datname, datcollversion IS NOT NULL, datcollate, datctype "
+           "FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname",
            Kind::kPreflight)) {
     if (!row[0] || !row[1]) continue;
-    if (*row[0] == "c") report.libc_databases.push_back(*row[1]);
-    if (*row[0] == "i") report.icu_databases.push_back(*row[1]);
+    if (row[2] == "t" && *row[0] == "c") report.libc_databases.push_back(*row[1]);
+    if (row[2] == "t" && *row[0] == "i") report.icu_databases.push_back(*row[1]);
+    if (row[3]) report.locales.emplace_back(*row[1], *row[3]);
+    if (row[4] && row[4] != row[3]) report.locales.emplace_back(*row[1], *row[4]);
   }
+}
+
+// What a standby must have at least as much of as the donor.
+std::vector<HotSetting> read_hot_settings(Connection& connection) {
+  Rows rows = connection.query(
+      "SELECT name, setting, boot_val "
+      "FROM pg_catalog.pg_settings WHERE name IN ('max_connections', 'max_worker_processes', "
+      "'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')",
+      Kind::kPreflight);
+  std::vector<HotSetting> settings;
+  for (const auto& row : rows)
+    settings.push_back({row[0].value_or(""), number_in<std::int64_t>(row[1].value_or("0")),
+                        number_in<std::int64_t>(row[2].value_or("0"))});
+  return settings;
 }
 
 }  // namespace
@@ -96,20 +130,6 @@ Donor donor_of(const Options& options) {
           options.port,               options.user,
           options.never_ask_password, options.ask_password,
           options.command == Command::kAgent};
-}
-
-std::vector<HotSetting> read_hot_settings(Connection& connection) {
-  // Whoever may not see sourcefile gets NULL.
-  Rows rows = connection.query(
-      "SELECT name, setting, coalesce(sourcefile, '') LIKE '%/postgresql.auto.conf' "
-      "FROM pg_catalog.pg_settings WHERE name IN ('max_connections', 'max_worker_processes', "
-      "'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')",
-      Kind::kPreflight);
-  std::vector<HotSetting> settings;
-  for (const auto& row : rows)
-    settings.push_back({row[0].value_or(""), number_in<std::int64_t>(row[1].value_or("0")),
-                        row[2] == "t"});
-  return settings;
 }
 
 std::string find_extension(Connection& connection) {

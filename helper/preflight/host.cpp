@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
@@ -12,7 +11,8 @@
 #include <string_view>
 #include <unistd.h>
 
-#include "helper/server/preflight.h"
+#include "helper/preflight/configuration.h"
+#include "helper/server/server.h"
 
 namespace standby_clone {
 namespace {
@@ -37,8 +37,12 @@ std::string icu_version_of(const std::string& program) {
   return content.substr(at, end - at);
 }
 
-void check_user(Findings& findings) {
-  if (geteuid() == 0)
+void check_user(const Options& options, Findings& findings) {
+  if (geteuid() != 0) return;
+  if (options.start && options.start_command.empty())
+    findings.fail("user", Kind::kPreflight, "the superuser \"root\" cannot start a PostgreSQL server",
+                  "Run the clone as the user the standby will run as, or leave --start out.");
+  else
     findings.warn("user", "this runs as root, as which PostgreSQL does not start",
                   "Run it as the user the server will run as.");
 }
@@ -84,71 +88,26 @@ std::optional<std::string> find_programs(const Options& options, const DonorRepo
     return binaries;
   } catch (const Failure& failure) {
     if (failure.kind == Kind::kCancelled) throw;
-    findings.warn("server_programs", failure.message,
+    // An administrator's own command needs none of ours.
+    if (options.start && options.start_command.empty())
+      findings.fail("server_programs", failure.kind, failure.message, failure.hint);
+    else
+      findings.warn("server_programs", failure.message,
                   failure.hint + " The files of the standby are for PostgreSQL " +
                       std::to_string(major) + " alone.");
     return std::nullopt;
   }
 }
 
-// What a configuration file sets an integer to, by the server's own reading of it.
-std::optional<std::int64_t> setting_in(const std::string& file, const std::string& name,
-                                       const std::string& binaries, const StopSource& stop) {
-  constexpr int kLimitMs = 30000;
-  // With -C the server prints one value and ends. It wants some data directory that is
-  // there, and looks into none for these settings.
-  Ended answer = run_program(
-      {binaries + "/postgres", "-D", "/", "-C", name, "-c", "config_file=" + file}, kLimitMs, stop);
-  // Warnings come before the value.
-  while (!answer.output.empty() && answer.output.back() == '\n') answer.output.pop_back();
-  std::string line = answer.output.substr(answer.output.rfind('\n') + 1);
-  std::int64_t value = 0;
-  auto parsed = std::from_chars(line.data(), line.data() + line.size(), value);
-  if (answer.code != 0 || parsed.ec != std::errc{}) return std::nullopt;
-  return value;
-}
-
-// The configuration the standby will read, where that is known: --config-file, or the
-// donor's lies outside its data directory and this host has a file of the same name.
-std::string own_configuration(const Options& options, const DonorReport& donor) {
-  if (!options.config_file.empty()) return options.config_file;
-  std::error_code error;
-  for (const auto& file : donor.external_files)
-    if (file.ends_with("/postgresql.conf") && fs::exists(file, error)) return file;
-  return "";
-}
-
-void check_settings(const Options& options, const DonorReport& donor, const std::string& binaries,
-                    const StopSource& stop, Findings& findings) {
-  std::string file = own_configuration(options, donor);
-  if (file.empty()) return;
-  bool is_readable = true;
-  auto low = settings_too_low(donor.settings, [&](const std::string& name) {
-    auto value = setting_in(file, name, binaries, stop);
-    is_readable = is_readable && value;
-    return value.value_or(0);
-  });
-  if (!is_readable)
-    findings.warn("settings", fmt::format("the server cannot read configuration file \"{}\"", file),
-                  "Correct it before you start the standby.");
-  else if (low.empty())
-    findings.ok("settings", fmt::format("\"{}\" asks for no less than the donor has", file));
-  else
-    findings.warn("settings",
-                  "a standby does not start with settings lower than its donor's: " + list_of(low),
-                  fmt::format("Raise them in \"{}\".", file));
-}
-
 }  // namespace
 
 void check_host(const Options& options, const DonorReport& donor, const StopSource& stop,
                 Findings& findings) {
-  check_user(findings);
+  check_user(options, findings);
   check_libc(donor, findings);
-  if (auto binaries = find_programs(options, donor, stop, findings)) {
-    check_icu(donor, *binaries, findings);
-    check_settings(options, donor, *binaries, stop, findings);
-  }
+  auto binaries = find_programs(options, donor, stop, findings);
+  if (binaries) check_icu(donor, *binaries, findings);
+  check_configuration(options, donor, binaries.value_or(""), stop, findings);
   int streams = std::max<int>(options.jobs, 1);  // --jobs=auto does with one
   long needed = streams + 1;
   if (donor.free_connections < needed)

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "helper/base/failure.h"
-#include "helper/server/preflight.h"
 #include "helper/server/server.h"
 
 namespace standby_clone {
@@ -96,14 +95,6 @@ TEST(Program, that_is_not_there_is_named) {
     EXPECT_EQ(failure.kind, Kind::kStartFailed);
     EXPECT_NE(failure.message.find("/no/such/program"), std::string::npos);
   }
-}
-
-TEST(HotSettings, lower_ones_are_named_equal_and_travelling_ones_are_not) {
-  std::vector<HotSetting> donors{
-      {"max_connections", 100, false}, {"max_wal_senders", 10, false}, {"max_worker_processes", 8, true}};
-  auto low = settings_too_low(
-      donors, [](const std::string& name) { return name == "max_wal_senders" ? 10 : 7; });
-  EXPECT_EQ(low, std::vector<std::string>{"max_connections = 7 (the donor has 100)"});
 }
 
 }  // namespace

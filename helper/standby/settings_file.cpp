@@ -1,31 +1,95 @@
-// settings_file.cpp: line by line; what is not understood stays as it is.
+// settings_file.cpp: which settings these are, and the file line by line; what is not understood stays as it is.
 #include "helper/standby/settings_file.h"
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 #include <sstream>
+#include <string_view>
 
 namespace standby_clone {
 namespace {
 
-// The parameter a line sets, in lower case; "" for comments and the rest.
-std::string name_in(const std::string& line) {
-  auto is_space = [](unsigned char letter) { return std::isspace(letter) != 0; };
-  auto begin = std::find_if_not(line.begin(), line.end(), is_space);
-  auto end = std::find_if_not(begin, line.end(), [](unsigned char letter) {
-    return std::isalnum(letter) != 0 || letter == '_' || letter == '.';
-  });
-  std::string name(begin, end);
-  std::transform(name.begin(), name.end(), name.begin(), ::tolower);
-  return name;
+struct Rule {
+  std::string_view name, value;
+};
+
+// A target, and the standby pauses, stops or is promoted there; another timeline, and it does not follow a
+// failover; a trigger file (15) that this host happens to have, and it is promoted at once; a command that was
+// meant for the end of another recovery.
+constexpr std::array<Rule, 8> kRules = {{{"recovery_target", ""},
+                                         {"recovery_target_lsn", ""},
+                                         {"recovery_target_name", ""},
+                                         {"recovery_target_time", ""},
+                                         {"recovery_target_xid", ""},
+                                         {"recovery_target_timeline", "latest"},
+                                         {"recovery_end_command", ""},
+                                         {"promote_trigger_file", ""}}};
+
+constexpr std::array<std::string_view, 4> kOtherPaths = {"log_directory", "ssl_crl_dir", "unix_socket_directories",
+                                                         "krb_server_keyfile"};
+
+bool is_path(std::string_view name) {
+  return name.ends_with("_file") ||
+         std::find(kOtherPaths.begin(), kOtherPaths.end(), name) != kOtherPaths.end();
 }
 
-bool is_the_donors(const std::string& name) {
-  return name == "primary_conninfo" || name == "primary_slot_name" ||
-         name.starts_with("recovery_target");
+// Lines that are the clone's to write, or to leave out.
+bool is_ours(const std::string& name, const std::vector<Override>& overrides) {
+  return name == "primary_conninfo" || name == "primary_slot_name" || name.starts_with("recovery_target") ||
+         std::any_of(kRules.begin(), kRules.end(), [&](const Rule& rule) { return rule.name == name; }) ||
+         std::any_of(overrides.begin(), overrides.end(),
+                     [&](const Override& change) { return change.name == name; });
+}
+
+bool is_in_auto_conf(const Setting& setting) { return setting.file.ends_with(kAutoConf); }
+
+// A path of the donor's own data directory, said from the root on: the file is here, by another path.
+std::string moved_path(std::string value, const Moved& moved) {
+  if (moved.from.empty() || moved.from == moved.to) return value;
+  std::string result;
+  std::istringstream parts(value);  // socket directories are a list
+  for (std::string part; std::getline(parts, part, ',');) {
+    if (!result.empty()) result += ',';
+    auto begin = part.find_first_not_of(' ');
+    std::string path = begin == std::string::npos ? "" : part.substr(begin);
+    bool is_inside = path == moved.from || path.starts_with(moved.from + "/");
+    result += is_inside ? moved.to + path.substr(moved.from.size()) : part;
+  }
+  return result;
 }
 
 }  // namespace
+
+std::vector<Override> overrides_for(const Configuration& configuration, const Moved& moved, bool has_slot) {
+  std::vector<Override> overrides;
+  auto keep_to = [&](std::string_view name, std::string_view value) {
+    const Setting* counts = configuration.find(name);
+    const Setting* elsewhere = nullptr;
+    for (const auto& setting : configuration.settings)
+      if (setting.name == name && !is_in_auto_conf(setting)) elsewhere = &setting;
+    for (const Setting* setting : {elsewhere, counts}) {
+      if (setting == nullptr || setting->value.empty() || setting->value == value) continue;
+      overrides.push_back({setting->name, std::string(value), setting->file, is_in_auto_conf(*setting)});
+      return;
+    }
+  };
+  for (const auto& rule : kRules) keep_to(rule.name, rule.value);
+  if (!has_slot) keep_to("primary_slot_name", "");
+  for (const auto& setting : configuration.settings) {
+    if (!is_path(setting.name) || &setting != configuration.find(setting.name)) continue;
+    std::string here = moved_path(setting.value, moved);
+    if (here != setting.value) overrides.push_back({setting.name, here, setting.file});
+  }
+  return overrides;
+}
+
+std::string names_of(const std::vector<Override>& overrides) {
+  std::string names;
+  for (const auto& change : overrides)
+    names += (names.empty() ? "" : ", ") + change.name + " (" +
+             change.file.substr(change.file.rfind('/') + 1) + ")";
+  return names;
+}
 
 std::string quote_setting(const std::string& value) {
   std::string quoted = "'";
@@ -36,16 +100,18 @@ std::string quote_setting(const std::string& value) {
   return quoted + "'";
 }
 
-std::string standby_settings(const std::string& donors, const std::string& conninfo,
-                             const std::string& slot_name) {
+std::string standby_settings(const std::string& before, const std::string& conninfo, const std::string& slot_name,
+                             const std::vector<Override>& overrides) {
   std::string settings;
-  std::istringstream lines(donors);
+  std::istringstream lines(before);
   for (std::string line; std::getline(lines, line);)
-    if (!is_the_donors(name_in(line))) settings += line + "\n";
+    if (!is_ours(assignment_in(line).first, overrides)) settings += line + "\n";
   if (settings.empty())
     settings =
         "# Do not edit this file manually!\n"
         "# It will be overwritten by the ALTER SYSTEM command.\n";
+  for (const auto& change : overrides)
+    if (!change.is_dropped) settings += change.name + " = " + quote_setting(change.value) + "\n";
   settings += "primary_conninfo = " + quote_setting(conninfo) + "\n";
   if (!slot_name.empty()) settings += "primary_slot_name = " + quote_setting(slot_name) + "\n";
   return settings;

@@ -3,6 +3,7 @@
 #include "helper/standby/standby.h"
 
 #include <ctime>
+#include <filesystem>
 
 #include "protocol/crc32c.h"
 #include "helper/standby/settings_file.h"
@@ -12,7 +13,6 @@ namespace {
 
 constexpr char kControlFile[] = "global/pg_control";
 constexpr char kControlFileWaiting[] = "global/pg_standby_clone.pg_control";
-constexpr char kSettings[] = "postgresql.auto.conf";
 constexpr char kManifest[] = "backup_manifest";
 
 std::string checksum_of(const std::string& content, ManifestChecksums algorithm) {
@@ -24,11 +24,18 @@ std::string checksum_of(const std::string& content, ManifestChecksums algorithm)
   return digest.hex();
 }
 
-void write_settings(const Target& target, const FileList& list, const StandbyFiles& files) {
-  std::string donors;
-  for (const File& file : list.files)
-    if (list.path(file) == kSettings && !file.is_gone) donors = target.read_file(kSettings);
-  target.write_file(kSettings, standby_settings(donors, files.conninfo, files.slot_name));
+// By what is here, not by what the donor had when it was asked.
+std::vector<Override> write_settings(const Target& target, const FileList& list, const StandbyFiles& files) {
+  std::string before;
+  Configuration configuration;
+  configuration.read(files.config_file.empty() ? target.absolute("postgresql.conf") : files.config_file);
+  bool is_there = files.keeps_own_settings && std::filesystem::exists(target.absolute(kAutoConf));
+  for (const File& file : list.files) is_there |= list.path(file) == kAutoConf && !file.is_gone;
+  if (is_there) before = target.read_file(kAutoConf);
+  if (!before.empty()) configuration.read(target.absolute(kAutoConf));
+  auto overrides = overrides_for(configuration, {files.donor_directory, target.path()}, !files.slot_name.empty());
+  target.write_file(kAutoConf, standby_settings(before, files.conninfo, files.slot_name, overrides));
+  return overrides;
 }
 
 void write_manifest(const Target& target, const FileList& list, const StandbyFiles& files) {
@@ -73,16 +80,17 @@ void write_manifest(const Target& target, const FileList& list, const StandbyFil
 
 }  // namespace
 
-void prepare_standby(const Target& target, const FileList& list, const StandbyFiles& files) {
+std::vector<Override> prepare_standby(const Target& target, const FileList& list, const StandbyFiles& files) {
   // Tablespace links are there already; tablespace_map is never written: recovery would
   // make its links anew, over the mapped ones (trap 12).
   target.write_file("backup_label", files.backup_label);
   if (files.write_manifest) write_manifest(target, list, files);
-  write_settings(target, list, files);
+  auto overrides = write_settings(target, list, files);
   target.write_file("standby.signal", "");
   target.write_file(kControlFileWaiting, files.control_file);
   target.sync_directory("global");
   target.sync_directory("");
+  return overrides;
 }
 
 void commit_standby(Target& target) {

@@ -11,6 +11,7 @@
 #include "helper/plan/file_list.h"
 #include "helper/plan/leftovers.h"
 #include "helper/standby/manifest.h"
+#include "helper/standby/settings_file.h"
 
 namespace standby_clone {
 
@@ -19,6 +20,9 @@ struct StandbyFiles {
   std::string control_file;   // content of pg_control
   std::string conninfo;       // primary_conninfo
   std::string slot_name;      // primary_slot_name; empty: none
+  std::string config_file;    // that the server will read; empty: the one in the data directory
+  std::string donor_directory;       // whose paths the configuration may have; empty: none
+  bool keeps_own_settings = false;  // postgresql.auto.conf is this host's own
   int server_version = 0;
   std::uint64_t system_identifier = 0;
   bool write_manifest = true;
@@ -30,8 +34,8 @@ struct StandbyFiles {
 };
 
 // Writes everything but pg_control's name. Durable on return. The directory still cannot
-// be started.
-void prepare_standby(const Target& target, const FileList& list, const StandbyFiles& files);
+// be started. Returns what its configuration sets and postgresql.auto.conf had to overrule.
+std::vector<Override> prepare_standby(const Target& target, const FileList& list, const StandbyFiles& files);
 
 // The commit point: pg_control takes its name. Durable on return.
 void commit_standby(Target& target);

@@ -146,7 +146,7 @@ void ActiveFiles::put_together(File& entry, OutputFile& output,
     crc = protocol::crc32c_combine(crc, chunk.crc, chunk.length);
     length = chunk.offset + chunk.length;
   }
-  output.finish(length, entry.mode & target_.file_mode());
+  output.finish(length, target_.file_mode(entry.mode));
   entry.size = length;
   entry.crc = crc;
 }

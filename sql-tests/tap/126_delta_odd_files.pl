@@ -56,7 +56,7 @@ my $second = content_of("$outside/second");
 unlink "$data/postgresql.conf"; symlink "$outside/conf", "$data/postgresql.conf" or die;
 symlink $outside, "$data/base/link" or die;
 
-my $run = run_clone($primary, $standby, '--delta', '-N');
+my $run = run_clone($primary, $standby, '--delta', '--donor-config', '-N');
 exit_is($run, 'completed', 'delta');
 is(content_of("$outside/$_"), $untouched, "what a link leads to is untouched: $_") for qw(plain hard conf);
 is(content_of("$outside/second"), $second, 'so is what has a second name');

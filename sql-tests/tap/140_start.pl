@@ -54,22 +54,25 @@ $slotless->stop;
 
 # A server that does not start: one clear error, and a standby that only waits for the correction.
 my $broken = new_place('broken');
-my $config = own_config($broken, conf => "shared_preload_libraries = 'no_such_library'\n");
+my $rules = scratch('rules') . '/pg_hba.conf';
+append_to_file($rules, "no such rule\n");
+my $config = own_config($broken, conf => "hba_file = '$rules'\n");
 $run = start_clone($primary, $broken, '--start', '--config-file', $config);
-clone_fails($run, 'start', qr/error: the server in ".*" did not start: .*no_such_library/, 'broken');
-like($run->err, qr/The last lines of its log \(.*pg_standby_clone\.start\.log\):\n.*no_such_library/s,
+clone_fails($run, 'start', qr/error: the server in ".*" did not start: .*could not load .*pg_hba\.conf/, 'broken');
+like($run->err, qr/The last lines of its log \(.*pg_standby_clone\.start\.log\):\n.*could not load/s,
 	'broken: the log is shown');
 like($run->err, qr/is complete, and slot "clone" holds its WAL; start it with: .*pg_ctl -D/,
 	'broken: how to go on');
-like(status_of($primary, 'state, phase, error'), qr/^failed\|starting\|.*no_such_library/,
+like(status_of($primary, 'state, phase, error'), qr/^failed\|starting\|.*could not load/,
 	'broken: the donor knows');
 is($primary->safe_psql('postgres', q(SELECT active, temporary FROM pg_replication_slots)), 'f|f',
 	'broken: the slot, and no other, stays');
 ok(-e $broken->data_dir . '/standby.signal', 'broken: the directory stays');
-command_ok([ 'pg_verifybackup', '--ignore=pg_standby_clone.start.log', $broken->data_dir ],
+command_ok([ 'pg_verifybackup', '--ignore=pg_standby_clone.start.log', '--ignore=postmaster.opts', $broken->data_dir ],
 	'broken: the directory is the backup it was');
 $primary->safe_psql('postgres', 'CHECKPOINT; SELECT pg_switch_wal(); CHECKPOINT');
-append_to_file($config, "shared_preload_libraries = ''\n");
+unlink $rules;
+append_to_file($rules, "local all,replication all trust\n");
 system_or_bail('pg_ctl', '-D', $broken->data_dir, '-w', '-l', $broken->logfile, '-o',
 	"-c config_file=$config", 'start');
 adopt($broken);

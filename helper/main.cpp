@@ -1,6 +1,7 @@
 // main.cpp: command line, signals, exit code.
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <unistd.h>
 
 #include "helper/agent/agent.h"
@@ -18,10 +19,23 @@ using namespace standby_clone;
 
 StopSource* stop_on_signal = nullptr;
 
+// One Ctrl-C, or one end of a session, may reach us twice: from the terminal, and from whoever started us.
+constexpr long kOneSignalMs = 1000;
+volatile std::sig_atomic_t first_signal_ms = 0;
+
+long now_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<long>(now.tv_sec % 1000000) * 1000 + now.tv_nsec / 1000000;
+}
+
 // The first one stops in order, a second one at once.
-void on_signal(int) {
-  if (stop_on_signal->requested()) _exit(exit_code(Kind::kCancelled));
-  stop_on_signal->request();
+void on_signal(int signal) {
+  if (!stop_on_signal->requested()) {
+    first_signal_ms = static_cast<std::sig_atomic_t>(now_ms());
+    return stop_on_signal->request(signal);
+  }
+  if (now_ms() - first_signal_ms > kOneSignalMs) _exit(exit_code(Kind::kCancelled));
 }
 
 void install_signals(StopSource& stop) {
@@ -29,7 +43,12 @@ void install_signals(StopSource& stop) {
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    // Who starts us with nohup, or in the background of a script, means it.
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
   std::signal(SIGPIPE, SIG_IGN);
 }
 
@@ -48,7 +67,7 @@ int main(int argc, char** argv) {
       std::signal(SIGHUP, SIG_IGN);
       return run_agent(options, stop);
     }
-    Progress progress({options.progress, options.verbose, options.json});
+    Progress progress({options.progress, options.verbose, options.json}, &stop);
     return run_clone(options, progress, stop);
   } catch (const Failure& failure) {
     std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kError).c_str(),

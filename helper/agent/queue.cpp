@@ -24,8 +24,8 @@ void RequestQueue::enter() {
 
 void RequestQueue::show(const std::string& destination_state, const std::string& activity) {
   call(fmt::format("agent_attach({}, {}, {}, {}, {})", quote_literal(options_.name),
-                   quote_literal(destination_of(options_)), quote_literal(destination_state),
-                   quote_literal(protocol::kVersion), quote_literal(activity)));
+                   quote_literal(connection_->text_of(destination_of(options_))), quote_literal(destination_state),
+                   quote_literal(protocol::kVersion), quote_literal(connection_->text_of(activity))));
   // Before the table is read: what is queued after this wakes us.
   connection_->query("LISTEN pg_standby_clone", Kind::kPreflight);
 }
@@ -38,7 +38,7 @@ std::optional<QueuedRequest> RequestQueue::next() {
 }
 
 bool RequestQueue::refuse(std::int64_t id, const std::string& uuid, const std::string& error) {
-  Rows rows = call(fmt::format("agent_refuse({}, {}, {})", id, quote_literal(error),
+  Rows rows = call(fmt::format("agent_refuse({}, {}, {})", id, quote_literal(connection_->text_of(error)),
                                uuid.empty() ? "NULL" : quote_literal(uuid)));
   return rows.at(0).at(0).value_or("f") == "t";
 }

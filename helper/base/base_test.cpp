@@ -1,4 +1,5 @@
 // base_test.cpp: LSNs, WAL names, sizes, the stop request.
+#include <csignal>
 #include <gtest/gtest.h>
 
 #include <poll.h>
@@ -85,6 +86,20 @@ TEST(Bell, rung_before_the_wait_is_heard_in_it) {
   auto begun = std::chrono::steady_clock::now();
   wait_for(-1, 0, 60000, stop, &bell);
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
+}
+
+TEST(StopSource, names_the_signal_that_was_the_first_also_its_parents) {
+  StopSource parent;
+  StopSource child(&parent);
+  EXPECT_EQ(words_of(child), "stopped");
+  parent.request(SIGTERM);
+  parent.request(SIGINT);
+  child.request();
+  EXPECT_EQ(words_of(child), "stopped by SIGTERM");
+  StopSource failed;
+  failed.request();
+  failed.request(SIGINT);
+  EXPECT_EQ(words_of(failed), "stopped") << "it stopped for another reason";
 }
 
 }  // namespace

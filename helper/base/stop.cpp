@@ -2,6 +2,7 @@
 #include "helper/base/stop.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <poll.h>
 
@@ -13,9 +14,21 @@ StopSource::StopSource() : StopSource(nullptr) {}
 
 StopSource::StopSource(const StopSource* parent) : parent_(parent) {}
 
-void StopSource::request() noexcept {
+void StopSource::request(int signal) noexcept {
+  int none = 0;
+  if (!requested_.load(std::memory_order_acquire))
+    signal_.compare_exchange_strong(none, signal, std::memory_order_acq_rel);
   requested_.store(true, std::memory_order_release);
   event_.ring();
+}
+
+std::string words_of(const StopSource& stop) {
+  switch (stop.signal()) {
+    case SIGINT: return "stopped by SIGINT";
+    case SIGTERM: return "stopped by SIGTERM";
+    case SIGHUP: return "stopped by SIGHUP";
+    default: return "stopped";
+  }
 }
 
 short wait_for(int fd, short events, int timeout_ms, const StopSource& stop, Bell* bell) {

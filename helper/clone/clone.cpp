@@ -599,7 +599,9 @@ Failure Clone::explain(const Failure& caught) {
                    "the donor does not know this clone any more: it was restarted, its library was "
                    "replaced, or another server has taken its place",
                    "Run the clone again.");
-  if (cause.kind != Kind::kLostDonor) return cause;
+  if (cause.kind == Kind::kCancelled && stop_.signal() != 0)
+    return Failure(cause.kind, words_of(stop_), cause.hint);
+  if (cause.kind != Kind::kLostDonor && cause.kind != Kind::kDonorCrashed) return cause;
   std::string reason = session_.control().reason_of_donor();
   if (reason.empty()) return cause;
   return session_.control().ended_by_donor();

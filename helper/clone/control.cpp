@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "helper/base/failure.h"
+#include "helper/base/text.h"
 #include "protocol/version.h"
 
 namespace standby_clone {
@@ -139,7 +140,8 @@ void Control::send(const Request& request) {
 void Control::send_outcome() {
   protocol::Outcome request;
   request.state = *outcome_;
-  request.error = outcome_error_;
+  std::string error = text_of(outcome_error_);
+  request.error = error;
   send(request);
 }
 
@@ -147,6 +149,10 @@ SessionFacts Control::begin(const protocol::Begin& request) {
   connection_->send_request(request);
   try {
     while (!session_) {
+std::string Control::text_of(const std::string& bytes) const {
+  return cut(is_attached() ? connection_->text_of(bytes) : readable(bytes), protocol::kTextMax - 1);
+}
+
       if (!take_one()) connection_->wait(1000);
       if (stop_.requested()) fail(Kind::kCancelled, "stopped");
     }
@@ -194,7 +200,7 @@ void Control::acknowledge_label() {
 
 void Control::request_outcome(protocol::State outcome, const std::string& error) {
   outcome_ = outcome;
-  outcome_error_ = error.substr(0, protocol::kTextMax - 1);
+  outcome_error_ = error;
   send_outcome();
 }
 

@@ -104,6 +104,9 @@ class Control {
   // The last words of a clone that fails: waits a little for the donor to have heard it.
   void report(protocol::State outcome, const std::string& error) noexcept;
 
+  // As the donor can take it.
+  std::string text_of(const std::string& bytes) const;
+
   const StatusFacts& status() const { return status_; }
   const std::optional<FileList>& list() const { return whole_list_; }
   FileList take_list();

@@ -93,13 +93,14 @@ void Session::check(Connection& connection, const std::string& schema) const {
 void Session::begin() {
   has_asked_ = true;
   protocol::Begin request;
-  std::string destination = destination_of(options_);
+  std::string destination = control_.text_of(destination_of(options_));
+  std::string label = control_.text_of(options_.label);
   request.request_id = options_.request_id;
   request.request_uuid = options_.request_uuid;
   request.target = options_.name;
   request.destination = destination;
   request.slot_name = options_.slot;
-  request.label = options_.label;
+  request.label = label;
   request.slot_given = options_.slot_given;
   request.fast_checkpoint = options_.fast_checkpoint;
   request.verify_checksums = options_.verify_checksums;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include "helper/base/text.h"
 #include "helper/connection/libpq.h"
 #include "protocol/sqlstate.h"
 
@@ -80,6 +81,17 @@ int Connection::backend_pid() const { return PQbackendPID(connection_); }
 std::string Connection::database() const { return PQdb(connection_); }
 
 Result Connection::next_result(Kind kind) {
+bool Connection::in_recovery() const {
+  const char* state = PQparameterStatus(connection_, "in_hot_standby");
+  return state != nullptr && std::string_view(state) == "on";
+}
+
+std::string Connection::text_of(std::string_view bytes) const {
+  const char* encoding = PQparameterStatus(connection_, "server_encoding");
+  std::string name = encoding == nullptr ? "" : encoding;
+  return readable(bytes, name != "UTF8" && name != "SQL_ASCII");
+}
+
   auto deadline = Clock::now() + kAnswerLimit;
   while (PQisBusy(connection_)) {
     if (stop_.requested()) fail(Kind::kCancelled, "stopped");

@@ -47,6 +47,12 @@ class Connection {
   int server_version() const;  // 150018
   int backend_pid() const;
   std::string database() const;
+  bool in_recovery() const;
+  // When its server was started, as it says it: no two servers say the same. After
+  // ignore_role_settings().
+  const std::string& server_start() const { return server_start_; }
+  // `bytes` as a text that this database takes, whatever they are and its encoding is.
+  std::string text_of(std::string_view bytes) const;
 
   // Frees the connection of what a role's or a database's own settings would do to our
   // statements: timeouts that end them, a search_path on which somebody has planted functions and

@@ -65,7 +65,7 @@ std::string text_of(const Failure& failure) {
 class Agent {
  public:
   Agent(const Options& options, StopSource& stop)
-      : options_(options), stop_(stop), log_({false, options.verbose, options.json}),
+      : options_(options), stop_(stop), log_({false, options.verbose, options.json}, &stop),
         queue_(options, stop) {}
 
   int run();

@@ -49,7 +49,7 @@ Run::~Run() {
 }
 
 void Run::carry_out() {
-  Progress progress({agent_.progress, agent_.verbose, agent_.json});
+  Progress progress({agent_.progress, agent_.verbose, agent_.json}, &stop_);
   try {
     check_allowed(agent_, request_);
     Options options = options_of(agent_, request_);

@@ -38,6 +38,8 @@ constexpr KindFacts kKinds[] = {
     {Kind::kDonorFailed, 10, "donor failed", Remedy::kNone},
     {Kind::kStartFailed, 11, "start failed", Remedy::kNone},
     {Kind::kLeaseOver, 9, "lost donor", Remedy::kNewSession},
+    {Kind::kDonorCrashed, 9, "lost donor", Remedy::kReconnect},
+    {Kind::kElsewhere, 3, "connection", Remedy::kNone},
 };
 
 const KindFacts& facts_of(Kind kind) {

@@ -22,6 +22,8 @@ enum class Kind {
   kDonorFailed,    // the donor gave up
   kStartFailed,    // --start: the standby is complete, but its server does not stream
   kLeaseOver,      // the donor gave up because we stayed away too long
+  kDonorCrashed,   // a process of the donor's crashed, and took all connections with it
+  kElsewhere,      // connections of one clone reach different servers
 };
 
 int exit_code(Kind kind);

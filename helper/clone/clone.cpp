@@ -12,6 +12,7 @@
 #include "helper/clone/copy.h"
 #include "helper/clone/old_server.h"
 #include "helper/clone/session.h"
+#include "helper/clone/sessions.h"
 #include "helper/clone/start.h"
 #include "helper/clone/takeover.h"
 #include "helper/disk/target.h"
@@ -64,6 +65,10 @@ class Clone {
   // Nothing: it is complete.
   std::optional<Ending> run();
   const Session& session() const { return session_; }
+  LostSession lost(const Failure& failure) const {
+    return {failure, reading().bytes_done,
+            copy_ && session_.has_crashed() ? copy_->broken_over() : std::set<std::string>()};
+  }
 
  private:
   void make();
@@ -72,7 +77,7 @@ class Clone {
   void open_target();
   void begin();
   void record_session();
-  Lsn durable_wal() const;
+  Lsn durable_wal(const StatusFacts& status) const;
   void wait_for_checkpoint();
   void fetch_list();
   void check_places();
@@ -158,6 +163,7 @@ Ending Clone::give_up(const Failure& caught) {
     // An agent lives on: it takes its next request when the disk is done.
     if (options_.command == Command::kAgent) return {failure, remains};
     progress_.fail(failure, remains);
+    progress_.finish();
     leave_at_once(exit_code(failure.kind));
   }
   if (copy_) copy_->join();
@@ -363,7 +369,7 @@ void Clone::check_space() {
 
 void Clone::start_wal() {
   if (!options_.stream_wal) return;
-  const StatusFacts& status = session_.control().status();
+  StatusFacts status = session_.control().status();
   WalSource source{[this] { return session_.open_wal(); },
                    [this](const Failure& failure) { session_.lost("WAL", failure); },
                    [this] { session_.restored("WAL"); },
@@ -371,18 +377,18 @@ void Clone::start_wal() {
                    [this] { session_.ring(); },
                    session_.patience(), options_.receive_timeout,
                    [this] { return session_.donor_answers(); }};
+  auto begin = std::make_shared<Lsn>(status.start_lsn);
+  if (is_rejoined_) on_disk([this, begin, status] { *begin = durable_wal(status); });
   wal_ = std::make_unique<WalReceiver>(
       source,
-      WalStart{is_rejoined_ ? durable_wal() : status.start_lsn, status.start_timeline,
-               session_.donor().wal_segment_size,
-               session_.facts().temporary_slot},
+      WalStart{*begin, status.start_timeline,
+               session_.donor().wal_segment_size},
       *target_, stop_, failure_);
 }
 
 // Where the WAL of an earlier run of this session durably ends: what is marked as done was synced
 // before. A standby as the donor may have changed its timeline: there it starts from the beginning.
-Lsn Clone::durable_wal() const {
-  const StatusFacts& status = session_.control().status();
+Lsn Clone::durable_wal(const StatusFacts& status) const {
   std::uint32_t size = session_.donor().wal_segment_size;
   Lsn at = segment_start(status.start_lsn, size);
   if (session_.donor().in_recovery) return at;
@@ -397,9 +403,10 @@ Lsn Clone::durable_wal() const {
 }
 
 void Clone::copy() {
-  copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, std::move(known_files_),
-                                 progress_, stop_, failure_);
+  copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, progress_, stop_, failure_);
   copy_->set_paused(is_paused_);
+  on_disk([this] { copy_->adopt(known_files_, *target_); });
+  known_files_.clear();
   copy_->start();
   wait_until([&] { return copy_->is_done(); });
   copy_->join();
@@ -636,16 +643,22 @@ std::string Clone::clean_up() {
 
 // A donor that was restarted, or another server in its place, knows nothing of the clone: what is here is
 // gone on with in a session of its own. Throws what ends the run.
-void wait_for_successor(const Failure& failure, const Session& session,
-                        std::optional<Backoff>& backoff, Progress& progress) {
-  if (session.has_begun()) {
-    bool may_try = session.patience().count() > 0;
-    if (!may_try || remedy_of(failure.kind) != Remedy::kNewSession) throw Failure(failure);
-    progress.warn(failure.message + "; going on with another session");
-  } else if (backoff) {
-    backoff->wait_after(failure);
-  } else {
-    throw Failure(failure);
+void wait_for_successor(const Clone& clone, const Failure& failure, SessionsInARow& sessions,
+                        std::optional<Backoff>& backoff, Progress& progress, const StopSource& stop) {
+  if (!clone.session().has_begun()) {
+    if (!backoff) throw Failure(failure);
+    return backoff->wait_after(failure);
+  }
+  bool may_try = clone.session().patience().count() > 0;
+  if (!may_try || remedy_of(failure.kind) != Remedy::kNewSession) throw Failure(failure);
+  auto now = Clock::now();
+  auto wait = sessions.wait_after(clone.lost(failure), now);
+  auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+  progress.warn(failure.message + "; going on with another session" +
+                (seconds > 0 ? fmt::format(" in {} s", seconds) : ""));
+  while (Clock::now() < now + wait) {
+    wait_for(-1, 0, 200, stop);
+    if (stop.requested()) fail(Kind::kCancelled, words_of(stop));
   }
 }
 
@@ -654,6 +667,7 @@ void wait_for_successor(const Failure& failure, const Session& session,
 int run_clone(const Options& options, Progress& progress, StopSource& stop) {
   std::optional<Predecessor> predecessor;
   std::optional<Backoff> backoff;
+  SessionsInARow sessions;
   while (true) {
     Clone clone(options, progress, stop, predecessor);
     auto ending = clone.run();
@@ -663,7 +677,7 @@ int run_clone(const Options& options, Progress& progress, StopSource& stop) {
       backoff.emplace(clone.session().patience(), stop);
     }
     try {
-      wait_for_successor(ending->failure, clone.session(), backoff, progress);
+      wait_for_successor(clone, ending->failure, sessions, backoff, progress, stop);
     } catch (const Failure& failure) {
       progress.fail(failure, ending->remains);
       return exit_code(failure.kind);

@@ -15,6 +15,9 @@ namespace {
 
 using protocol::FrameKind;
 
+// The main thread's beats come more often.
+constexpr std::chrono::seconds kRepeatAfter{2};
+
 [[noreturn]] void distrust(const std::string& why) {
   fail(Kind::kCorrupted, "the donor's answer cannot be trusted: " + why,
        "Check that both hosts run the same pg_standby_clone.");
@@ -107,6 +110,7 @@ ProbeFacts Control::probe(const std::string& name) {
 }
 
 void Control::attach(std::unique_ptr<Connection> connection) {
+  std::lock_guard lock(mutex_);
   connection_ = std::move(connection);
   broken_.reset();
   has_answered_ = false;
@@ -120,7 +124,13 @@ void Control::attach(std::unique_ptr<Connection> connection) {
   if (outcome_) send_outcome();
 }
 
+std::unique_ptr<Connection> Control::release() {
+  std::lock_guard lock(mutex_);
+  return std::move(connection_);
+}
+
 void Control::detach() {
+  std::lock_guard lock(mutex_);
   connection_.reset();
   broken_.reset();
 }
@@ -128,6 +138,7 @@ void Control::detach() {
 // A connection that breaks while something is sent is found broken by the next turn().
 template <class Request>
 void Control::send(const Request& request) {
+  std::lock_guard lock(mutex_);
   if (!is_attached() || broken_) return;
   try {
     connection_->send_request(request);
@@ -135,6 +146,10 @@ void Control::send(const Request& request) {
     if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
     broken_ = failure;
   }
+}
+
+std::string Control::text_of(const std::string& bytes) const {
+  return cut(is_attached() ? connection_->text_of(bytes) : readable(bytes), protocol::kTextMax - 1);
 }
 
 void Control::send_outcome() {
@@ -149,10 +164,6 @@ SessionFacts Control::begin(const protocol::Begin& request) {
   connection_->send_request(request);
   try {
     while (!session_) {
-std::string Control::text_of(const std::string& bytes) const {
-  return cut(is_attached() ? connection_->text_of(bytes) : readable(bytes), protocol::kTextMax - 1);
-}
-
       if (!take_one()) connection_->wait(1000);
       if (stop_.requested()) fail(Kind::kCancelled, "stopped");
     }
@@ -164,6 +175,7 @@ std::string Control::text_of(const std::string& bytes) const {
 }
 
 void Control::turn(int timeout_ms, Bell* bell) {
+  std::lock_guard lock(mutex_);
   bool came = false;
   while (take_one()) came = true;
   if (broken_) throw Failure(*broken_);
@@ -179,7 +191,22 @@ bool Control::is_silent() const {
   return Clock::now() - heard_ > std::chrono::milliseconds(protocol::kSilenceMs);
 }
 
-void Control::beat(const protocol::Heartbeat& heartbeat) { send(heartbeat); }
+void Control::beat(const protocol::Heartbeat& heartbeat) {
+  std::lock_guard lock(mutex_);
+  last_beat_ = heartbeat;
+  beaten_ = Clock::now();
+  send(heartbeat);
+}
+
+void Control::repeat_beat() noexcept {
+  std::lock_guard lock(mutex_);
+  if (beaten_ == Clock::time_point{} || Clock::now() - beaten_ < kRepeatAfter) return;
+  try {
+    beat(last_beat_);
+  } catch (const std::exception&) {
+    // The main thread finds out when it is back.
+  }
+}
 
 void Control::request_list() {
   wants_list_ = true;
@@ -221,6 +248,7 @@ void Control::leave() noexcept {
 
 void Control::report(protocol::State outcome, const std::string& error) noexcept {
   try {
+    std::lock_guard lock(mutex_);
     if (!is_attached() || protocol::is_ended(status_.state)) return;
     request_outcome(outcome, error);
     auto deadline = Clock::now() + std::chrono::seconds(5);
@@ -247,6 +275,7 @@ Failure Control::ended_by_donor() const {
 
 std::string Control::reason_of_donor() noexcept {
   try {
+    std::lock_guard lock(mutex_);
     auto deadline = Clock::now() + std::chrono::seconds(2);
     bool has_reason = false;
     while (is_attached() && !protocol::is_ended(status_.state) && Clock::now() < deadline) {

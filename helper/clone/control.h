@@ -1,9 +1,10 @@
-// control.h: the control connection of a clone, used by the main thread alone: begins
-// the clone, keeps its lease, hears how it goes, ends it.
+// control.h: the control connection of a clone, used by the main thread: begins the clone, keeps its
+// lease, hears how it goes, ends it. One more thread may only repeat heartbeats.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -78,7 +79,7 @@ class Control {
   void detach();
   // Ends the conversation with a donor that has begun nothing.
   void leave() noexcept;
-  std::unique_ptr<Connection> release() { return std::move(connection_); }
+  std::unique_ptr<Connection> release();
   bool is_attached() const { return connection_ != nullptr; }
   // Has the donor answered since attach()?
   bool has_answered() const { return has_answered_; }
@@ -95,17 +96,19 @@ class Control {
   std::chrono::steady_clock::time_point heard() const { return heard_; }
 
   void beat(const protocol::Heartbeat& heartbeat);
+  // The last one once more, if it is long ago and the connection is there. Any thread.
+  void repeat_beat() noexcept;
   void request_list();
   void request_end();
   void acknowledge_label();
   void acknowledge_pause();
   void request_outcome(protocol::State outcome, const std::string& error);
 
-  // The last words of a clone that fails: waits a little for the donor to have heard it.
-  void report(protocol::State outcome, const std::string& error) noexcept;
-
   // As the donor can take it.
   std::string text_of(const std::string& bytes) const;
+
+  // The last words of a clone that fails: waits a little for the donor to have heard it.
+  void report(protocol::State outcome, const std::string& error) noexcept;
 
   const StatusFacts& status() const { return status_; }
   const std::optional<FileList>& list() const { return whole_list_; }
@@ -127,8 +130,11 @@ class Control {
   void send(const Request& request);
   void send_outcome();
 
+  std::recursive_mutex mutex_;  // over each use of the connection; never kept for longer than a turn
   std::unique_ptr<Connection> connection_;
   const StopSource& stop_;
+  protocol::Heartbeat last_beat_;
+  Clock::time_point beaten_{};
   StatusFacts status_;
   FileList list_;  // as far as it has come
   std::optional<FileList> whole_list_;

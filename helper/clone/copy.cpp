@@ -33,8 +33,7 @@ bool still_holds(const KnownFile& promised, const File& listed, std::uint64_t lo
 }  // namespace
 
 Copy::Copy(const Options& options, Session& session, FileList& list, const Target& target,
-           std::unordered_map<std::string, KnownFile> known, Progress& progress, StopSource& stop,
-           FirstFailure& failure)
+           Progress& progress, StopSource& stop, FirstFailure& failure)
     : session_(session),
       progress_(progress),
       stop_(stop),
@@ -56,14 +55,13 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
   plan_.keep_small_files_whole();
   job_.compares = true;
   job_.hash_seed = session.facts().hash_seed;
-  adopt(std::move(known), list, target);
 }
 
 // What the journal promises holds if the file is still there and the donor has it in the same
 // length. What is about to be written anew is forgotten first: a chunk that is half overwritten
 // when the next run comes must not be trusted.
-void Copy::adopt(std::unordered_map<std::string, KnownFile> known, const FileList& list,
-                 const Target& target) {
+void Copy::adopt(std::unordered_map<std::string, KnownFile>& known, const Target& target) {
+  const FileList& list = job_.list;
   JournalRecords forgotten;
   for (std::uint32_t file = 0; file < list.files.size(); ++file) {
     const File& listed = list.files[file];
@@ -163,6 +161,7 @@ void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>&
       return task(*stream);
     } catch (const Failure& failure) {
       if (stream) {
+        note_break(number, *stream, failure);
         if (stream->has_taken_a_chunk()) backoff.worked();
         stream->give_back();
         stream.reset();
@@ -178,6 +177,19 @@ void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>&
       if (is_needless && is_needless()) return session_.restored(name);
     }
   }
+}
+
+void Copy::note_break(std::uint16_t number, const Stream& stream, const Failure& failure) {
+  std::lock_guard lock(broken_mutex_);
+  broken_over_.erase(number);
+  if (failure.kind == Kind::kLostDonor && !stream.owed().empty()) broken_over_[number] = stream.owed();
+}
+
+std::set<std::string> Copy::broken_over() const {
+  std::lock_guard lock(broken_mutex_);
+  std::set<std::string> paths;
+  for (const auto& [number, path] : broken_over_) paths.insert(path);
+  return paths;
 }
 
 // On any stream's thread.

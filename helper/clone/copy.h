@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,16 +26,17 @@ namespace standby_clone {
 
 class Copy {
  public:
-  // `list` is filled in with what was written: sizes, CRCs, files that are gone. `known` is
-  // what an earlier run of the same session has made durable.
+  // `list` is filled in with what was written: sizes, CRCs, files that are gone.
   Copy(const Options& options, Session& session, FileList& list, const Target& target,
-       std::unordered_map<std::string, KnownFile> known, Progress& progress, StopSource& stop,
-       FirstFailure& failure);
+       Progress& progress, StopSource& stop, FirstFailure& failure);
   // Joins the threads; whoever gives up requests the stop first.
   ~Copy() { join(); }
   Copy(const Copy&) = delete;
   Copy& operator=(const Copy&) = delete;
 
+  // Before start(), on any thread: what an earlier run of the same session has made durable. Looks at
+  // each of these files, which can take long.
+  void adopt(std::unordered_map<std::string, KnownFile>& known, const Target& target);
   void start();
   // A few times a second, by the thread that started it: adds streams while that helps.
   void turn();
@@ -50,18 +52,21 @@ class Copy {
   // After is_done() without a failure: pg_control, the last that is read (trap 13).
   const std::string& control_file() const { return control_file_; }
 
+  // What streams were waiting for whose connections broke without a word and are not there again: of
+  // a donor that crashed, the file that its process was at.
+  std::set<std::string> broken_over() const;
+
   std::string sha2(std::uint32_t file) const { return files_.sha2(file); }
   // What has come so far. Any thread.
   void add_to(Reading& reading) const;
 
  private:
-  void adopt(std::unordered_map<std::string, KnownFile> known, const FileList& list,
-             const Target& target);
   void add_stream();
   void run_stream(std::uint16_t number);
   void work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>& stream,
             const std::function<void(Stream&)>& task, const std::function<bool()>& is_needless);
   bool is_spared(std::uint16_t number, const Failure& failure);
+  void note_break(std::uint16_t number, const Stream& stream, const Failure& failure);
   void note_silence(std::string_view path);
   void note_bad_pages(const std::string& path, std::uint32_t count, std::uint32_t block);
   void read_control_file(Stream& stream);
@@ -84,6 +89,8 @@ class Copy {
   std::atomic<bool> has_opened_{false};  // one stream at least, once
   std::vector<std::thread> threads_;
   std::string control_file_;
+  mutable std::mutex broken_mutex_;
+  std::map<std::uint16_t, std::string> broken_over_;  // by stream
   std::mutex notes_mutex_;  // for the two below
   std::map<std::string, unsigned, std::less<>> silent_files_;  // connections given up over each
   std::map<std::string, unsigned> damaged_files_;  // lines that have named each

@@ -31,10 +31,29 @@ std::string destination_of(const Options& options) {
 std::unique_ptr<Connection> Session::connect_to_donor() const {
   Donor donor = donor_of(options_);
   if (!predecessor_) return std::make_unique<Connection>(donor, Purpose::kDatabase, nullptr, stop_);
+  if (auto heir = connect_to_heir()) return heir;
   if (!predecessor_->donor.in_recovery) donor.primary_only = true;
   Address anywhere;
   anywhere.password = predecessor_->password;
   return std::make_unique<Connection>(donor, Purpose::kDatabase, &anywhere, stop_);
+}
+
+// Not by way of hosts that were silent a moment ago.
+std::unique_ptr<Connection> Session::connect_to_heir() const {
+  if (predecessor_->heir.port.empty()) return nullptr;
+  try {
+    auto connection = std::make_unique<Connection>(donor_of(options_), Purpose::kDatabase,
+                                                   &predecessor_->heir, stop_);
+    if (predecessor_->donor.in_recovery || !connection->in_recovery()) return connection;
+  } catch (const Failure& failure) {
+    if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
+  }
+  return nullptr;
+}
+
+Predecessor Session::as_predecessor() const {
+  std::lock_guard lock(address_mutex_);
+  return {donor_, heir_, address_.password};
 }
 
 void Session::check_is_heir() const {
@@ -61,6 +80,7 @@ void Session::connect() {
   address_ = connection->address();
   choices_ = connection->choices();
   std::string schema = find_extension(*connection);
+  server_start_ = connection->server_start();
   check(*connection, schema);
   procedure_ = schema + ".pg_standby_clone_stream()";
   donor_ = enter(*connection, procedure_, {}, 0, stop_);
@@ -113,6 +133,12 @@ void Session::begin() {
   request.wal_sender_pid = wal_sender_pid_;
   facts_ = control_.begin(request);
   has_begun_ = true;
+  start_pulse();
+}
+
+void Session::start_pulse() {
+  pulse_.emplace(std::chrono::milliseconds(protocol::kHeartbeatIntervalMs / 5),
+                 [this] { control_.repeat_beat(); });
 }
 
 // What the donor took from Begin and keeps to: the heir of a session must want the same.
@@ -150,6 +176,7 @@ bool Session::rejoin(const SessionRecord& earlier) {
   facts_.hash_seed = earlier.hash_seed;
   facts_.temporary_slot = earlier.temporary_slot;
   has_asked_ = has_begun_ = true;
+  start_pulse();
   return true;
 }
 
@@ -234,11 +261,11 @@ Session::Reached Session::reach_anywhere() const {
     return reach(address(), true);
   } catch (const Failure& failure) {
     if (remedy_of(failure.kind) != Remedy::kReconnect) throw;
-    bool is_only_place = choices_.size() == 1 && (choices_[0].host == address().host &&
-                                                  (choices_[0].host.starts_with('/') ||
-                                                   choices_[0].host == address().hostaddr));
-    if (is_only_place) throw;
+    Address tried = address();
     for (const Address& choice : choices_) {
+      // A name may lead somewhere else by now.
+      bool is_name = !choice.host.starts_with('/') && choice.host != tried.hostaddr;
+      if (!is_name && choice.host == tried.host && choice.port == tried.port) continue;
       try {
         return reach(choice, false);
       } catch (const Failure& other) {
@@ -253,12 +280,17 @@ Session::Reached Session::reach_anywhere() const {
 // standby that a list of hosts leads to while the donor is away for a moment.
 Session::Reached Session::reach(const Address& address, bool is_same_place) const {
   auto connection = connect_again(address);
-  DonorFacts found = enter(*connection, procedure_, facts_.token, 0, stop_);
-  check_same_cluster(found, donor_);
-  if (!is_same_place && found.in_recovery && !donor_.in_recovery)
+  if (!is_same_place && connection->in_recovery() && !donor_.in_recovery)
     fail(Kind::kConnection, "only a standby of the donor answers",
          "The clone goes on when the donor is back, or a standby has been promoted.");
   Address where = connection->address();
+  try {
+    check_same_cluster(enter(*connection, procedure_, facts_.token, 0, stop_), donor_);
+  } catch (const Failure& failure) {
+    std::lock_guard lock(address_mutex_);
+    if (failure.kind == Kind::kSessionGone) heir_ = where;
+    throw;
+  }
   return {std::move(connection), where};
 }
 
@@ -271,8 +303,30 @@ Address Session::address() const {
 
 std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
   auto connection = connect_again(address());
-  enter(*connection, procedure_, facts_.token, number, stop_);
+  try {
+    enter(*connection, procedure_, facts_.token, number, stop_);
+  } catch (const Failure& failure) {
+    if (failure.kind == Kind::kSessionGone && connection->server_start() != server_start_)
+      check_is_one_server();
+    throw;
+  }
   return connection;
+}
+
+// A connection has reached a server that knows nothing of the clone. Has the donor gone, or is there another
+// one beside it? That shows within seconds: the donor answers each heartbeat.
+void Session::check_is_one_server() const {
+  constexpr std::chrono::milliseconds kInFlight{1500}, kLimit{6000};
+  auto asked = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - asked < kLimit && !stop_.requested()) {
+    wait_for(-1, 0, 100, stop_);
+    if (control_heard_.load() < asked + kInFlight) continue;
+    fail(Kind::kElsewhere,
+         fmt::format("connections to \"{}\", port {}, reach different servers: one of them knows "
+                     "nothing of the clone that goes on at the other",
+                     address().host, address().port),
+         "Connect to one server itself, not through a balancer or a pooler.");
+  }
 }
 
 std::optional<bool> Session::standby_streams_by_name() {
@@ -297,13 +351,27 @@ std::optional<bool> Session::standby_streams_by_name() {
 }
 
 std::unique_ptr<Connection> Session::open_wal() {
-  if (first_wal_connection_) return std::move(first_wal_connection_);
-  Address where = address();
-  auto connection =
-      std::make_unique<Connection>(donor_of(options_), Purpose::kReplication, &where, stop_);
-  identify(*connection, donor_.system_identifier);
-  wal_sender_pid_ = options_.stream_wal ? connection->backend_pid() : 0;
+  std::unique_ptr<Connection> connection = std::move(first_wal_connection_);
+  if (!connection) {
+    Address where = address();
+    connection =
+        std::make_unique<Connection>(donor_of(options_), Purpose::kReplication, &where, stop_);
+    identify(*connection, donor_.system_identifier);
+    wal_sender_pid_ = options_.stream_wal ? connection->backend_pid() : 0;
+  }
+  if (has_begun_) prove_server(*connection);
   return connection;
+}
+
+// The same system identifier could be a standby behind the same address; only the donor
+// itself has this clone's temporary slot.
+void Session::prove_server(Connection& connection) const {
+  Rows rows =
+      connection.query("READ_REPLICATION_SLOT " + facts_.temporary_slot, Kind::kConnection);
+  if (rows.size() == 1 && !rows[0].empty() && rows[0][0] == "physical") return;
+  check_is_one_server();
+  fail(Kind::kConnection, "the replication connection reached another server than the first one",
+       "Connect to the donor itself, not through a balancer or a pooler.");
 }
 
 }  // namespace standby_clone

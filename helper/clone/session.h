@@ -20,6 +20,7 @@
 #include "helper/disk/journal.h"
 #include "helper/options/options.h"
 #include "helper/progress/progress.h"
+#include "helper/pulse/pulse.h"
 
 namespace standby_clone {
 
@@ -29,6 +30,7 @@ std::string destination_of(const Options& options);
 // The donor of a session that was lost: whoever answers next must be it, or have taken its place.
 struct Predecessor {
   DonorFacts donor;
+  Address heir;  // who answered last, without knowing the clone; without a port: nobody did
   std::string password;  // typed in
 };
 
@@ -63,13 +65,19 @@ class Session {
 
   // A connection that is welcomed as this stream. Any thread.
   std::unique_ptr<Connection> open_stream(std::uint16_t number) const;
-  // The WAL connection, proved to reach the same cluster. The WAL receiver's thread.
+  // The WAL connection, proved to reach the same cluster and, once the clone has begun, the same server.
+  // The WAL receiver's thread.
   std::unique_ptr<Connection> open_wal();
   std::int32_t wal_sender_pid() const { return wal_sender_pid_; }
 
   // A connection (control, stream N, WAL) breaks and is there again. Any thread.
-  void lost(const std::string& name, const Failure& failure) { progress_.lost(name, failure.message); }
+  void lost(const std::string& name, const Failure& failure) {
+    if (failure.kind == Kind::kDonorCrashed) has_crashed_ = true;
+    progress_.lost(name, failure.message);
+  }
   void restored(const std::string& name) { progress_.restored(name); }
+  // A process of the donor's has crashed.
+  bool has_crashed() const { return has_crashed_; }
   // How long to try, after begin().
   std::chrono::milliseconds patience() const { return patience_; }
   // The control connection was given up, because nothing came any more, after this time: whoever has
@@ -88,7 +96,7 @@ class Session {
   bool has_begun() const { return has_begun_; }
   // Is there something on the donor that it shall end? So is it with a Begin that it has not answered.
   bool has_asked() const { return has_asked_; }
-  Predecessor as_predecessor() const { return {donor_, address().password}; }
+  Predecessor as_predecessor() const;
   Control& control() { return control_; }
   const Control& control() const { return control_; }
   const DonorFacts& donor() const { return donor_; }
@@ -111,10 +119,14 @@ class Session {
   };
 
   std::unique_ptr<Connection> connect_to_donor() const;
+  std::unique_ptr<Connection> connect_to_heir() const;
   void check_is_heir() const;
   std::unique_ptr<Connection> connect_again(const Address& where) const;
   void take_turn();
   void check_state() const;
+  void start_pulse();
+  void check_is_one_server() const;
+  void prove_server(Connection& connection) const;
   void lose_control(const Failure& failure);
   Reached reach_again(Failure failure);
   Reached reach(const Address& address, bool is_same_place) const;
@@ -130,8 +142,9 @@ class Session {
   std::unique_ptr<Connection> first_wal_connection_;  // until open_wal() takes it
   mutable std::mutex address_mutex_;
   Address address_;
+  mutable Address heir_;
   std::vector<Address> choices_;
-  std::string procedure_;
+  std::string procedure_, server_start_;
   std::string standby_conninfo_;
   DonorFacts donor_;
   SessionFacts facts_;
@@ -143,6 +156,8 @@ class Session {
   std::optional<Backoff> backoff_;  // of the control connection
   std::atomic<std::chrono::steady_clock::time_point> found_silent_{}, control_heard_{};
   std::atomic<std::int32_t> wal_sender_pid_{0};
+  std::atomic<bool> has_crashed_{false};
+  std::optional<Pulse> pulse_;     // from the beginning on
   std::future<Reached> reaching_;  // last: its thread uses the others
 };
 

@@ -10,12 +10,19 @@
 
 namespace standby_clone {
 
+namespace {
+
+constexpr char kCrashShutdown[] = "57P02";
+
+}  // namespace
+
 Kind kind_of_sqlstate(const std::string& sqlstate, Kind otherwise) {
   if (sqlstate.empty()) return Kind::kLostDonor;
   if (sqlstate == protocol::kCloneUnknown) return Kind::kSessionGone;
   if (sqlstate == protocol::kLeaseOver) return Kind::kLeaseOver;
   if (sqlstate == protocol::kCloneCancelled) return Kind::kCancelled;
   if (sqlstate == protocol::kCloneFailed) return Kind::kDonorFailed;
+  if (sqlstate == kCrashShutdown) return Kind::kDonorCrashed;
   // Connection, rollback (a conflict with recovery), memory, connections, an administrator.
   for (const char* of_connection : {"08", "40", "53200", "53300", "57"})
     if (sqlstate.starts_with(of_connection)) return Kind::kLostDonor;
@@ -58,8 +65,10 @@ void Connection::fail_lost(const std::string& what) const {
   // libpq's further lines guess at what the first says.
   std::string reason = trimmed(PQerrorMessage(connection_));
   reason = reason.substr(0, reason.find('\n'));
-  if (!last_notice_.empty()) reason += " (" + last_notice_ + ")";
-  fail(Kind::kLostDonor, fmt::format("could not {}: {}", what, reason),
+  if (!last_notice_.text.empty()) reason += " (" + last_notice_.text + ")";
+  // What has crashed says nothing; the others are told.
+  bool has_crashed = last_notice_.sqlstate == kCrashShutdown;
+  fail(has_crashed ? Kind::kDonorCrashed : Kind::kLostDonor, fmt::format("could not {}: {}", what, reason),
        "See the donor's log; then run the clone again.");
 }
 
@@ -80,7 +89,6 @@ int Connection::backend_pid() const { return PQbackendPID(connection_); }
 
 std::string Connection::database() const { return PQdb(connection_); }
 
-Result Connection::next_result(Kind kind) {
 bool Connection::in_recovery() const {
   const char* state = PQparameterStatus(connection_, "in_hot_standby");
   return state != nullptr && std::string_view(state) == "on";
@@ -92,6 +100,7 @@ std::string Connection::text_of(std::string_view bytes) const {
   return readable(bytes, name != "UTF8" && name != "SQL_ASCII");
 }
 
+Result Connection::next_result(Kind kind) {
   auto deadline = Clock::now() + kAnswerLimit;
   while (PQisBusy(connection_)) {
     if (stop_.requested()) fail(Kind::kCancelled, "stopped");
@@ -122,9 +131,11 @@ void Connection::ignore_role_settings() {
     timeouts += fmt::format(", pg_catalog.set_config('{}', '0', false)", name);
   if (server_version() >= 170000)
     timeouts += ", pg_catalog.set_config('transaction_timeout', '0', false)";
-  query("SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config("
-        "'client_encoding', pg_catalog.current_setting('server_encoding'), false)" + timeouts,
-        Kind::kPreflight);
+  Rows rows = query("SELECT pg_catalog.pg_postmaster_start_time(), "
+                    "pg_catalog.set_config('search_path', '', false), pg_catalog.set_config("
+                    "'client_encoding', pg_catalog.current_setting('server_encoding'), false)" + timeouts,
+                    Kind::kPreflight);
+  server_start_ = rows.at(0).at(0).value_or("");
 }
 
 Rows Connection::query(const std::string& statement, Kind kind) {

@@ -125,11 +125,12 @@ class Connection {
   pg_conn* connection_ = nullptr;
   const StopSource& stop_;
   std::string password_;
+  std::string server_start_;
   bool copy_ended_ = false;
   bool output_pending_ = false;
   std::optional<CopySocket> socket_;  // set: what is sent passes by libpq,
   bool libpq_reads_ = true;           // and what comes does if not this
-  std::string last_notice_;  // often the server's reason for the end that follows
+  Notice last_notice_;
 };
 
 // The kind of failure behind an SQLSTATE of the server: one of a connection only (lost,

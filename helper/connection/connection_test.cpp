@@ -84,6 +84,7 @@ TEST(HbaLines, nothing_for_other_messages) {
 
 TEST(SqlState, decides_who_is_to_blame) {
   EXPECT_EQ(kind_of_sqlstate("57P01", Kind::kDonorFailed), Kind::kLostDonor);
+  EXPECT_EQ(kind_of_sqlstate("57P02", Kind::kDonorFailed), Kind::kDonorCrashed);
   EXPECT_EQ(kind_of_sqlstate("08006", Kind::kPreflight), Kind::kLostDonor);
   EXPECT_EQ(kind_of_sqlstate("", Kind::kPreflight), Kind::kLostDonor);
   EXPECT_EQ(kind_of_sqlstate("XX001", Kind::kDonorFailed), Kind::kCorrupted);

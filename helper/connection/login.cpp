@@ -237,7 +237,8 @@ std::optional<Login::Refusal> Login::try_once(const Address& place, const std::s
   PQsetNoticeReceiver(
       connection_,
       [](void* notice, const PGresult* result) {
-        *static_cast<std::string*>(notice) = field(result, PG_DIAG_MESSAGE_PRIMARY);
+        *static_cast<Notice*>(notice) = {field(result, PG_DIAG_MESSAGE_PRIMARY),
+                                         field(result, PG_DIAG_SQLSTATE)};
       },
       &last_notice_);
   Deadline deadline(limit());

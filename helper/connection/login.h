@@ -16,12 +16,17 @@ namespace standby_clone {
 
 enum class Purpose { kDatabase, kReplication };
 
+// Often the server's reason for an end that follows.
+struct Notice {
+  std::string text, sqlstate;
+};
+
 // libpq would spend one limit of time on all places together (trap 99): here each place, one address of
 // one host, is a connection of its own, with the whole limit.
 class Login {
  public:
   // `last_notice` outlives the connection: there its server's notices go.
-  Login(const Conninfo& conninfo, Purpose purpose, std::string& last_notice, const StopSource& stop)
+  Login(const Conninfo& conninfo, Purpose purpose, Notice& last_notice, const StopSource& stop)
       : conninfo_(conninfo), purpose_(purpose), last_notice_(last_notice), stop_(stop) {}
   ~Login();
   Login(const Login&) = delete;
@@ -52,7 +57,7 @@ class Login {
 
   const Conninfo& conninfo_;
   const Purpose purpose_;
-  std::string& last_notice_;
+  Notice& last_notice_;
   const StopSource& stop_;
   bool is_first_ = false, may_ask_ = false;
   std::string password_;

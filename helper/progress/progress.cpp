@@ -2,7 +2,6 @@
 #include "helper/progress/progress.h"
 
 #include <cmath>
-#include <cstdio>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/ioctl.h>
@@ -21,6 +20,9 @@ constexpr auto kBarInterval = std::chrono::milliseconds(200);
 constexpr auto kLineInterval = std::chrono::seconds(5);
 constexpr auto kJsonInterval = std::chrono::seconds(1);
 constexpr double kSmoothingSeconds = 3;
+// Who has stopped the program waits no longer for a terminal or a reader that takes nothing.
+constexpr auto kStoppedPatience = std::chrono::seconds(2);
+constexpr auto kFinishTurn = std::chrono::milliseconds(200);
 
 const char* sentence_of(Phase phase) {
   switch (phase) {
@@ -48,20 +50,26 @@ std::string text_of(const Json& object) {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void put_json(const Json& object) {
-  std::string line = text_of(object) + "\n";
-  std::fwrite(line.data(), 1, line.size(), stdout);
-  std::fflush(stdout);
-}
-
 }  // namespace
 
-Progress::Progress(const ProgressOptions& options)
-    : options_(options), on_terminal_(!options.json && isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(const ProgressOptions& options, const StopSource* stop)
+    : options_(options), on_terminal_(!options.json && isatty(STDERR_FILENO) == 1), stop_(stop) {}
 
-Progress::~Progress() {
-  std::lock_guard lock(mutex_);
-  clear_bar();
+void Progress::finish() {
+  if (is_finished_) return;
+  is_finished_ = true;
+  auto began = Clock::now();
+  while (!output_.is_written_within(kFinishTurn)) {
+    bool is_stopped = stop_ != nullptr && stop_->requested();
+    if (!is_stopped) began = Clock::now();
+    if (Clock::now() - began >= kStoppedPatience) return output_.abandon();
+  }
+}
+
+void Progress::put_json(const Json& object) { output_.line(STDOUT_FILENO, text_of(object) + "\n"); }
+
+void Progress::put(const std::string& text) {
+  output_.line(STDERR_FILENO, "pg_standby_clone: " + text + "\n");
 }
 
 void Progress::enter(Phase phase) {
@@ -73,10 +81,8 @@ void Progress::enter(Phase phase) {
   drawn_ = {};
   if (options_.json)
     put_json({{"type", "phase"}, {"phase", protocol::name_of(phase)}});
-  else if (!on_terminal_ || options_.verbose) {
-    clear_bar();
-    std::fprintf(stderr, "pg_standby_clone: %s\n", sentence_of(phase));
-  }
+  else if (!on_terminal_ || options_.verbose)
+    put(sentence_of(phase));
 }
 
 void Progress::tick(const Reading& reading) {
@@ -102,11 +108,8 @@ void Progress::show_pause(bool is_paused) {
   drawn_ = {};
   if (options_.json)
     put_json({{"type", "state"}, {"state", is_paused ? "paused" : "running"}});
-  else if (!on_terminal_ || options_.verbose) {
-    clear_bar();
-    std::fprintf(stderr, "pg_standby_clone: %s\n",
-                 is_paused ? "paused from the donor" : "goes on after a pause");
-  }
+  else if (!on_terminal_ || options_.verbose)
+    put(is_paused ? "paused from the donor" : "goes on after a pause");
 }
 
 void Progress::measure(const Reading& reading) {
@@ -156,16 +159,16 @@ void Progress::draw_bar(const Reading& reading) {
   }
   // A bar that wraps is never wiped.
   text.resize(std::min<std::size_t>(text.size(), width));
-  std::fprintf(stderr, "\r\033[K%s", text.c_str());
-  std::fflush(stderr);
-  bar_drawn_ = true;
+  output_.passing(STDERR_FILENO, text, true);
 }
 
 void Progress::print_line(const Reading& reading) {
-  std::fprintf(stderr, "pg_standby_clone: %.1f%%, %s of %s, %s, wire %s\n", percent(reading),
-               human_size(reading.bytes_done).c_str(), human_size(reading.bytes_total).c_str(),
-               human_rate(static_cast<std::uint64_t>(rate_)).c_str(),
-               human_rate(static_cast<std::uint64_t>(wire_rate_)).c_str());
+  output_.passing(STDERR_FILENO,
+                  fmt::format("pg_standby_clone: {:.1f}%, {} of {}, {}, wire {}\n", percent(reading),
+                              human_size(reading.bytes_done), human_size(reading.bytes_total),
+                              human_rate(static_cast<std::uint64_t>(rate_)),
+                              human_rate(static_cast<std::uint64_t>(wire_rate_))),
+                  false);
 }
 
 void Progress::print_json(const Reading& reading) {
@@ -184,25 +187,18 @@ void Progress::print_json(const Reading& reading) {
   if (phase_ == Phase::kCopying && rate_ > 0 && reading.bytes_total > reading.bytes_done)
     object["eta_seconds"] = static_cast<std::uint64_t>(
         static_cast<double>(reading.bytes_total - reading.bytes_done) / rate_);
-  put_json(object);
+  output_.passing(STDOUT_FILENO, text_of(object) + "\n", false);
 }
 
-void Progress::clear_bar() {
-  if (!bar_drawn_) return;
-  std::fputs("\r\033[K", stderr);
-  bar_drawn_ = false;
-}
-
-void Progress::say(const char* kind, const char* json_type, const std::string& text) {
+void Progress::say(const std::string& kind, const char* json_type, const std::string& text) {
   std::lock_guard lock(mutex_);
-  clear_bar();
   if (options_.json) put_json({{"type", json_type}, {"message", text}});
-  else std::fprintf(stderr, "pg_standby_clone: %s%s\n", kind, text.c_str());
+  else put(kind + text);
 }
 
 void Progress::note(const std::string& text) { say("", "notice", text); }
 void Progress::warn(const std::string& text) {
-  say(label(Label::kWarning).c_str(), "warning", text);
+  say(label(Label::kWarning), "warning", text);
 }
 
 
@@ -255,7 +251,6 @@ void Progress::restored(const std::string& connection) {
 
 void Progress::complete(const Summary& summary) {
   std::lock_guard lock(mutex_);
-  clear_bar();
   double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
   if (options_.json) {
     Json object{{"type", "result"},
@@ -276,21 +271,16 @@ void Progress::complete(const Summary& summary) {
     return;
   }
   auto rate = static_cast<std::uint64_t>(static_cast<double>(summary.bytes) / std::max(seconds, 0.001));
-  std::fprintf(stderr, "pg_standby_clone: standby \"%s\" is complete: %s in %.1f s (%s), %s on the wire, %s of WAL\n",
-               summary.name.c_str(), human_size(summary.bytes).c_str(), seconds,
-               human_rate(rate).c_str(), human_size(summary.wire).c_str(),
-               human_size(summary.wal).c_str());
-  if (summary.is_streaming)
-    std::fputs("pg_standby_clone: its server runs and streams\n", stderr);
-  else
-    std::fprintf(stderr, "pg_standby_clone: start it with: pg_ctl -D %s start\n",
-                 summary.directory.c_str());
+  put(fmt::format("standby \"{}\" is complete: {} in {:.1f} s ({}), {} on the wire, {} of WAL",
+                  summary.name, human_size(summary.bytes), seconds, human_rate(rate),
+                  human_size(summary.wire), human_size(summary.wal)));
+  put(summary.is_streaming ? "its server runs and streams"
+                           : "start it with: pg_ctl -D " + summary.directory + " start");
 }
 
 void Progress::fail(const Failure& failure, const std::string& what_remains) {
   std::lock_guard lock(mutex_);
   failure_ = failure;
-  clear_bar();
   if (options_.json)
     put_json({{"type", "error"},
               {"class", name_of(failure.kind)},
@@ -298,12 +288,9 @@ void Progress::fail(const Failure& failure, const std::string& what_remains) {
               {"message", failure.message},
               {"hint", failure.hint},
               {"remains", what_remains}});
-  std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kError).c_str(),
-               failure.message.c_str());
-  if (!failure.hint.empty())
-    std::fprintf(stderr, "pg_standby_clone: %s%s\n", label(Label::kHint).c_str(),
-                 failure.hint.c_str());
-  if (!what_remains.empty()) std::fprintf(stderr, "pg_standby_clone: %s\n", what_remains.c_str());
+  put(label(Label::kError) + failure.message);
+  if (!failure.hint.empty()) put(label(Label::kHint) + failure.hint);
+  if (!what_remains.empty()) put(what_remains);
 }
 
 }  // namespace standby_clone

@@ -1,15 +1,19 @@
 // progress.h: what the user sees of a clone: a bar on a terminal, plain lines elsewhere,
-// JSON objects on standard output if asked for. All but warn() belong to the main thread.
+// JSON objects on standard output if asked for. All but warn() belong to the main thread, which never
+// waits for a terminal or a pipe.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "helper/base/failure.h"
+#include "helper/base/stop.h"
+#include "helper/progress/output.h"
 #include "protocol/phase.h"
 
 namespace standby_clone {
@@ -41,8 +45,9 @@ struct Summary {
 
 class Progress {
  public:
-  explicit Progress(const ProgressOptions& options);
-  ~Progress();
+  // With a stop nobody waits for a terminal or a reader that takes nothing, once it is requested.
+  explicit Progress(const ProgressOptions& options, const StopSource* stop = nullptr);
+  ~Progress() { finish(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
@@ -65,6 +70,8 @@ class Progress {
 
   void complete(const Summary& summary);
   void fail(const Failure& failure, const std::string& what_remains);
+  // Until all that was said is written. Nothing may be said after it.
+  void finish();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -74,15 +81,18 @@ class Progress {
   void draw_bar(const Reading& reading);
   void print_line(const Reading& reading);
   void print_json(const Reading& reading);
-  void clear_bar();
-  void say(const char* kind, const char* json_type, const std::string& text);
+  void put_json(const nlohmann::ordered_json& object);
+  void put(const std::string& text);
+  void say(const std::string& kind, const char* json_type, const std::string& text);
   double percent(const Reading& reading) const;
 
   const ProgressOptions options_;
   const bool on_terminal_;
-  std::mutex mutex_;  // guards the output
+  const StopSource* const stop_;
+  Output output_;
+  bool is_finished_ = false;
+  std::mutex mutex_;  // guards what follows
   std::optional<Failure> failure_;
-  bool bar_drawn_ = false;
   protocol::Phase phase_ = protocol::Phase::kPreparing;
   Clock::time_point started_ = Clock::now();
   Clock::time_point phase_started_ = started_;

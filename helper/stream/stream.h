@@ -65,6 +65,10 @@ class Stream {
 
   // After a lost connection: what was asked for and has not come whole is for others to read.
   void give_back();
+  // The file of which the donor owes the next answer; empty: none.
+  std::string_view owed() const {
+    return pending_.empty() ? std::string_view() : path_of(pending_.front().file);
+  }
   bool has_taken_a_chunk() const { return has_taken_a_chunk_; }
 
  private:

@@ -53,7 +53,6 @@ WalReceiver::WalReceiver(const WalSource& source, const WalStart& start, const T
       stop_(stop),
       failure_(failure),
       segment_size_(start.segment_size),
-      temporary_slot_(start.temporary_slot),
       timeline_(start.timeline),
       at_(segment_start(start.lsn, start.segment_size)) {
   thread_ = std::thread([this] {
@@ -106,7 +105,6 @@ void WalReceiver::run() {
 }
 
 void WalReceiver::receive() {
-  prove_server();
   if (timeline_ > 1 && history(timeline_).empty()) fetch_history(timeline_);
   while (!has_all()) {
     stream();
@@ -115,15 +113,6 @@ void WalReceiver::receive() {
   }
   close_segment();
   done_ = true;
-}
-
-// The same system identifier could be a standby behind the same address; only the donor
-// itself has this clone's temporary slot.
-void WalReceiver::prove_server() {
-  Rows rows = connection_->query("READ_REPLICATION_SLOT " + temporary_slot_, Kind::kConnection);
-  if (rows.size() == 1 && !rows[0].empty() && rows[0][0] == "physical") return;
-  fail(Kind::kConnection, "the replication connection reached another server than the first one",
-       "Connect to the donor itself, not through a balancer or a pooler.");
 }
 
 void WalReceiver::fetch_history(Timeline timeline) {

@@ -24,12 +24,11 @@ struct WalStart {
   Lsn lsn = 0;
   Timeline timeline = 0;
   std::uint32_t segment_size = 0;
-  std::string temporary_slot;  // proves that this connection reached the same server
 };
 
 // Where its connections come from, and who hears of their loss. All in its thread.
 struct WalSource {
-  // A replication connection that was checked by identify().
+  // A replication connection, proved to be one to the donor.
   std::function<std::unique_ptr<Connection>()> open;
   std::function<void(const Failure&)> lost;
   std::function<void()> restored;
@@ -64,7 +63,6 @@ class WalReceiver {
  private:
   void run();
   void receive();
-  void prove_server();
   void fetch_history(Timeline timeline);
   void stream();
   void follow_timeline();
@@ -81,7 +79,6 @@ class WalReceiver {
   StopSource& stop_;
   FirstFailure& failure_;
   const std::uint32_t segment_size_;
-  const std::string temporary_slot_;
   Timeline timeline_;
   Lsn at_;  // received up to here
   std::chrono::steady_clock::time_point heard_{};

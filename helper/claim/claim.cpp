@@ -49,8 +49,10 @@ UniqueFd open_and_lock(const std::string& path, const std::function<void(const s
 
 // Directories that are made on the way go again if the last of them is refused.
 struct Maker {
-  explicit Maker(const std::string& path) : path_(path), existed_(fs::exists(path)) {
-    if (!existed_) make_directories(path);
+  explicit Maker(const TargetOptions& options)
+      : path_(options.data_directory), existed_(fs::exists(path_)) {
+    if (!existed_)
+      make_directories(options.disk != nullptr ? *options.disk : real_disk(), path_, options.sync);
   }
   ~Maker() {
     if (!existed_ && !is_kept_) rmdir(path_.c_str());
@@ -109,7 +111,7 @@ std::unique_ptr<Target> open_target(const TargetOptions& options, const Leave& l
                                     const std::function<void(const std::string&)>& warn) {
   const std::string& path = options.data_directory;
   if (auto refused = refusal(path, look_at_directory(path), leave)) throw *refused;
-  Maker maker(path);
+  Maker maker(options);
   UniqueFd directory = open_and_lock(path, warn);
   Look look = look_at_directory(path);
   if (auto refused = refusal(path, look, leave)) throw *refused;

@@ -340,10 +340,11 @@ void Clone::make_layout() {
 }
 
 void Clone::clear_leftovers() {
-  Leftovers found = remove_leftovers(*target_, list_);
-  if (found.removed > 0)
+  Leftovers found = look_for_leftovers(*target_, list_);
+  remove_leftovers(*target_, found);
+  if (!found.to_remove.empty())
     progress_.detail(fmt::format("removed {} files and directories that the donor does not have",
-                                 found.removed));
+                                 found.to_remove.size()));
   for (const auto& name : found.kept_entries)
     if (!own_configuration_ || !own_configuration_->contains(name)) progress_.note(fmt::format("\"{}\" is not of the donor and is kept", target_->absolute(name)));
   for (const auto& directory : found.abandoned)

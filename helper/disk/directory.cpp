@@ -1,10 +1,9 @@
-// directory.cpp: reading, making and emptying directories.
+// directory.cpp: reading.
 #include "helper/disk/directory.h"
 
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "helper/base/failure.h"
@@ -42,41 +41,6 @@ std::string read_whole(const std::string& path) {
   auto content = read_if_there(path);
   if (!content) fail_on_disk("open file", path, ENOENT);
   return *content;
-}
-
-void make_directories(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    std::string part = path.substr(0, slash);
-    bool is_last = slash == std::string::npos;
-    if (mkdir(part.c_str(), is_last ? 0700 : 0777) != 0 && errno != EEXIST)
-      fail_on_disk("create directory", part, errno);
-    if (is_last) return;
-  }
-}
-
-void remove_content(const std::string& path) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return;
-  for (const auto& name : entries_of(path)) {
-    fs::remove_all(fs::path(path) / name, error);
-    if (error) fail_on_disk("remove", path + "/" + name, error.value());
-  }
-}
-
-void sync_tree(const std::string& root, Disk& disk) {
-  std::error_code error;
-  for (fs::recursive_directory_iterator at(root, error), end; !error && at != end;
-       at.increment(error)) {
-    auto status = at->symlink_status(error);
-    if (error) break;
-    if (fs::is_directory(status)) disk.sync_directory(at->path().string());
-    if (!fs::is_regular_file(status)) continue;
-    UniqueFd file(open(at->path().c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) fail_on_disk("open", at->path().string(), errno);
-    disk.sync_file(file.get(), at->path().string());
-  }
-  if (error) fail_on_disk("read directory", root, error.value());
-  disk.sync_directory(root);
 }
 
 }  // namespace standby_clone

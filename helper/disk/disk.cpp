@@ -1,20 +1,34 @@
-// disk.cpp: fsync(2) and syncfs(2).
+// disk.cpp: the system calls; openat2(2) where the kernel has it.
 #include "helper/disk/disk.h"
 
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
-#include <filesystem>
+#include <linux/openat2.h>
+#include <string>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "helper/base/failure.h"
 #include "helper/base/unique_fd.h"
 
 namespace standby_clone {
 namespace {
 
-namespace fs = std::filesystem;
+int open_beneath(int directory, const char* path, int flags, mode_t mode) {
+  open_how how{};
+  how.flags = static_cast<unsigned>(flags);
+  how.mode = (flags & O_CREAT) != 0 ? mode : 0;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(syscall(SYS_openat2, directory, path, &how, sizeof(how)));
+}
+
+// Linux before 5.6 does not know the call, and sandboxes of that time forbid what they do not know.
+bool has_openat2() {
+  static const bool has = bool(UniqueFd(open_beneath(AT_FDCWD, ".", O_PATH | O_CLOEXEC, 0)));
+  return has;
+}
 
 // syncfs() reports write errors from Linux 5.8 on; before, only fsync() does.
 bool syncfs_reports_errors() {
@@ -24,52 +38,67 @@ bool syncfs_reports_errors() {
   return major > 5 || (major == 5 && minor >= 8);
 }
 
-UniqueFd open_directory(const std::string& path) {
-  UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) fail_on_disk("open directory", path, errno);
-  return directory;
-}
-
-// After a sync that failed the system takes what it could not write for written: a later run would
-// read it from memory, find it equal to the donor's, and trust it, while the disk holds something else.
-// So that goes out of memory; what is read then is what the disk holds.
-void forget_content(int file) { posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED); }
-
-void forget_tree(const std::string& root) {
-  std::error_code error;
-  for (fs::recursive_directory_iterator at(root, error), end; !error && at != end;
-       at.increment(error)) {
-    if (!fs::is_regular_file(at->symlink_status(error))) continue;
-    UniqueFd file(open(at->path().c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (file) forget_content(file.get());
-  }
-}
-
-class RealDisk : public Disk {
- public:
-  void sync_file(int file, const std::string& path) override {
-    if (fsync(file) == 0) return;
-    int reason = errno;
-    forget_content(file);
-    fail_on_disk("fsync", path, reason);
-  }
-  void sync_directory(const std::string& path) override {
-    sync_file(open_directory(path).get(), path);
-  }
-  bool sync_file_system(const std::string& path) override {
-    static const bool reports = syncfs_reports_errors();
-    if (!reports) return false;
-    if (syncfs(open_directory(path).get()) == 0) return true;
-    int reason = errno;
-    forget_tree(path);
-    fail_on_disk("sync the file system of", path, reason);
-  }
-};
-
 }  // namespace
 
+int open_name_by_name(int directory, const char* path, int flags, mode_t mode) {
+  std::string rest = path;
+  UniqueFd at;
+  for (std::size_t slash; (slash = rest.find('/')) != std::string::npos; rest.erase(0, slash + 1)) {
+    at = UniqueFd(openat(directory, rest.substr(0, slash).c_str(),
+                         O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!at) return -1;
+    directory = at.get();
+  }
+  return openat(directory, rest.c_str(), flags | O_NOFOLLOW, mode);
+}
+
+int Disk::open(int directory, const char* path, int flags, mode_t mode) {
+  return has_openat2() ? open_beneath(directory, path, flags, mode)
+                       : open_name_by_name(directory, path, flags, mode);
+}
+
+ssize_t Disk::write(int file, std::span<const std::byte> bytes, off_t at) {
+  return pwrite(file, bytes.data(), bytes.size(), at);
+}
+
+// fallocate(2) itself: posix_fallocate()'s fallback may overwrite what another stream wrote.
+int Disk::allocate(int file, off_t length) { return fallocate(file, 0, 0, length); }
+
+int Disk::truncate(int file, off_t length) { return ftruncate(file, length); }
+
+int Disk::set_mode(int file, mode_t mode) {
+  int result = fchmod(file, mode);
+  if (result == 0 || errno != EBADF) return result;
+  return chmod(("/proc/self/fd/" + std::to_string(file)).c_str(), mode);
+}
+
+int Disk::make_directory(int directory, const char* name, mode_t mode) {
+  return mkdirat(directory, name, mode);
+}
+
+int Disk::make_link(const char* leads_to, int directory, const char* name) {
+  return symlinkat(leads_to, directory, name);
+}
+
+int Disk::rename(int from_directory, const char* from, int to_directory, const char* to) {
+  return renameat(from_directory, from, to_directory, to);
+}
+
+int Disk::unlink(int directory, const char* name, int flags) {
+  return unlinkat(directory, name, flags);
+}
+
+int Disk::sync(int file) { return fsync(file); }
+
+int Disk::sync_file_system(int file) {
+  static const bool reports = syncfs_reports_errors();
+  if (reports) return syncfs(file);
+  errno = ENOSYS;
+  return -1;
+}
+
 Disk& real_disk() {
-  static RealDisk disk;
+  static Disk disk;
   return disk;
 }
 

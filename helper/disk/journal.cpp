@@ -39,15 +39,6 @@ std::span<std::byte> room_in(std::string& bytes, std::size_t at) {
   return std::as_writable_bytes(std::span(bytes)).subspan(at);
 }
 
-void write_whole(int file, std::string_view rest, const std::string& path) {
-  while (!rest.empty()) {
-    ssize_t wrote = ::write(file, rest.data(), rest.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) fail_on_disk("write file", path, wrote < 0 ? errno : ENOSPC);
-    rest.remove_prefix(static_cast<std::size_t>(wrote));
-  }
-}
-
 std::uint32_t crc_of(std::string_view bytes) { return protocol::crc32c(std::as_bytes(std::span(bytes))); }
 
 // What a run of records says. False from take(): no journal of ours would say that.
@@ -233,41 +224,38 @@ void JournalRecords::forget(std::string_view path) {
 
 void JournalRecords::committing() { put(kCommitting, 0); }
 
-JournalFile JournalFile::create(const std::string& directory, const JournalRecords& records,
-                                Disk& disk, bool sync) {
+JournalFile JournalFile::create(const Tree& tree, const JournalRecords& records) {
+  const std::string fresh = std::string(kJournalName) + ".new";
+  tree.remove_file(fresh);
   JournalFile journal;
-  journal.path_ = directory + "/" + kJournalName;
-  journal.disk_ = &disk;
-  journal.sync_ = sync;
-  std::string fresh = journal.path_ + ".new";
-  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) fail_on_disk("remove file", fresh, errno);
-  journal.file_.reset(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!journal.file_) fail_on_disk("create file", fresh, errno);
+  journal.tree_ = &tree;
+  journal.file_ = tree.open(fresh, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  if (!journal.file_) fail_on_disk("create file", tree.shown(fresh), errno);
   std::string whole = std::string(kMagic) + records.bytes();
-  write_whole(journal.file_.get(), whole, fresh);
-  if (sync) disk.sync_file(journal.file_.get(), fresh);
-  if (rename(fresh.c_str(), journal.path_.c_str()) != 0) fail_on_disk("rename file", fresh, errno);
-  if (sync) disk.sync_directory(directory);
+  tree.write(journal.file_.get(), std::as_bytes(std::span(whole)), 0, fresh);
+  journal.size_ = whole.size();
+  tree.sync(journal.file_.get(), fresh);
+  tree.rename(fresh, kJournalName);
+  tree.sync_directory("");
   return journal;
 }
 
-JournalFile JournalFile::reopen(const std::string& directory, std::uint64_t size, Disk& disk,
-                                bool sync) {
+JournalFile JournalFile::reopen(const Tree& tree, std::uint64_t size) {
   JournalFile journal;
-  journal.path_ = directory + "/" + kJournalName;
-  journal.disk_ = &disk;
-  journal.sync_ = sync;
-  journal.file_.reset(open(journal.path_.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
-  if (!journal.file_) fail_on_disk("open file", journal.path_, errno);
+  journal.tree_ = &tree;
+  journal.size_ = size;
+  journal.file_ = tree.open(kJournalName, O_WRONLY);
+  if (!journal.file_) fail_on_disk("open file", tree.shown(kJournalName), errno);
   // A torn record in the middle would end the reading there for ever.
-  if (ftruncate(journal.file_.get(), static_cast<off_t>(size)) != 0)
-    fail_on_disk("truncate file", journal.path_, errno);
+  if (tree.disk().truncate(journal.file_.get(), static_cast<off_t>(size)) != 0)
+    fail_on_disk("truncate file", tree.shown(kJournalName), errno);
   return journal;
 }
 
 void JournalFile::append(const JournalRecords& records) {
-  write_whole(file_.get(), records.bytes(), path_);
-  if (sync_) disk_->sync_file(file_.get(), path_);
+  tree_->write(file_.get(), std::as_bytes(std::span(records.bytes())), size_, kJournalName);
+  size_ += records.bytes().size();
+  tree_->sync(file_.get(), kJournalName);
 }
 
 }  // namespace standby_clone

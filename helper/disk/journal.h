@@ -14,8 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "helper/base/unique_fd.h"
-#include "helper/disk/disk.h"
+#include "helper/disk/tree.h"
 #include "protocol/request.h"
 
 namespace standby_clone {
@@ -103,20 +102,18 @@ class JournalFile {
  public:
   JournalFile() = default;
   // Takes the place of any there is, whole or not at all. Durable on return.
-  static JournalFile create(const std::string& directory, const JournalRecords& records, Disk& disk,
-                            bool sync);
+  static JournalFile create(const Tree& tree, const JournalRecords& records);
   // Goes on after the last good record.
-  static JournalFile reopen(const std::string& directory, std::uint64_t size, Disk& disk, bool sync);
+  static JournalFile reopen(const Tree& tree, std::uint64_t size);
 
   // Durable on return (unless not syncing).
   void append(const JournalRecords& records);
   explicit operator bool() const { return static_cast<bool>(file_); }
 
  private:
-  std::string path_;
+  const Tree* tree_ = nullptr;
   UniqueFd file_;
-  Disk* disk_ = nullptr;
-  bool sync_ = true;
+  std::uint64_t size_ = 0;
 };
 
 }  // namespace standby_clone

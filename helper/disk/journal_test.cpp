@@ -28,6 +28,7 @@ SessionRecord some_session(std::uint64_t seed = 1) {
 
 class JournalOnDisk : public testing::Test {
  protected:
+  JournalOnDisk() { tree_.add_root("", scratch_.path()); }
   std::string bytes() const { return content_of(scratch_ / kJournalName); }
   Journal read() const { return Journal::parse(bytes(), "/data/journal"); }
   JournalRecords of_one_directory() const {
@@ -36,10 +37,11 @@ class JournalOnDisk : public testing::Test {
     return records;
   }
   JournalFile create(const JournalRecords& records) const {
-    return JournalFile::create(scratch_.path(), records, real_disk(), true);
+    return JournalFile::create(tree_, records);
   }
 
   ScratchDirectory scratch_;
+  Tree tree_{real_disk(), true};
 };
 
 TEST_F(JournalOnDisk, comes_back_as_it_was) {
@@ -148,7 +150,7 @@ TEST_F(JournalOnDisk, with_a_torn_tail_goes_on_after_what_was_whole) {
     put_file(scratch_ / kJournalName, bytes().substr(0, good) + tail);
     Journal journal = read();
     EXPECT_EQ(journal.size, good);
-    auto file = JournalFile::reopen(scratch_.path(), journal.size, real_disk(), true);
+    auto file = JournalFile::reopen(tree_, journal.size);
     JournalRecords more;
     more.file(2, "later");
     more.complete(2, 2, 2);

@@ -4,25 +4,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
-#include <set>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "helper/base/failure.h"
-#include "helper/base/size.h"
 #include "helper/disk/directory.h"
+#include "helper/base/size.h"
 
 namespace standby_clone {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 TakenDirectory* Target::taken_as(const std::string& link) {
   return const_cast<TakenDirectory*>(std::as_const(*this).taken_as(link));
@@ -60,18 +54,17 @@ void Target::take_directory(const std::string& where, const std::string& link, c
   const TakenDirectory* taken = taken_as(link);
   if (taken != nullptr && taken->path == where) {
     // An earlier run died, or somebody removed it.
-    make_directories(where);
-    return;
+    make_directories(tree_.disk(), where, syncs());
+    return tree_.add_root(link, where);
   }
   // The journal speaks of it before it is there: nothing of ours is ever forgotten.
   journal_.directories.push_back({where, existed ? Origin::kEmpty : Origin::kMade, link});
   JournalRecords records;
   records.directory(journal_.directories.back());
   append_to_journal(records);
-  if (!existed) make_directories(where);
-  if (!existed && syncs()) disk_->sync_directory(fs::path(where).parent_path().string());
-  if (chmod(where.c_str(), directory_mode_) != 0)
-    fail_on_disk("set the mode of directory", where, errno);
+  if (!existed) make_directories(tree_.disk(), where, syncs());
+  tree_.add_root(link, where);
+  tree_.set_mode(link, directory_mode_);
 }
 
 void Target::set_directory_mode(unsigned mode) {
@@ -83,8 +76,7 @@ void Target::set_directory_mode(unsigned mode) {
   }
   directory_mode_ = mode == 0750 ? 0750 : 0700;
   for (const auto& taken : journal_.directories)
-    if (chmod(taken.path.c_str(), directory_mode_) != 0 && errno != ENOENT)
-      fail_on_disk("set the mode of directory", taken.path, errno);
+    if (tree_.has_root(taken.link)) tree_.set_mode(taken.link, directory_mode_);
 }
 
 void Target::check_mapping(const std::vector<std::string>& donor_directories) const {
@@ -107,48 +99,21 @@ std::string Target::place_of(const std::string& link, const std::string& donor_d
   return taken != nullptr ? taken->path : donor_directory;
 }
 
-// A link of this name to a directory that has been taken. What has the name and is another link,
-// or a directory, is of an earlier life.
-void Target::link_to(const std::string& name, const std::string& directory) {
-  std::error_code error;
-  if (fs::read_symlink(absolute(name), error) == fs::path(directory)) return;
-  remove_other(name);
-  if (symlinkat(directory.c_str(), directory_.get(), name.c_str()) != 0)
-    fail_on_disk("create symbolic link", absolute(name), errno);
-}
-
 void Target::make_wal_directory() {
   if (!options_.wal_directory.empty())
     take_directory(options_.wal_directory, "pg_wal", "WAL directory");
   const TakenDirectory* taken = taken_as("pg_wal");
   if (taken != nullptr)
-    link_to("pg_wal", taken->path);
+    tree_.make_link("pg_wal", taken->path);
   else
-    make_real_directory("pg_wal");
+    tree_.make_directory("pg_wal", directory_mode_);
 }
 
 void Target::make_directory(const std::string& name) {
   if (name == "pg_wal")
     make_wal_directory();
   else
-    make_real_directory(name);
-}
-
-// A directory inside the target is never a link: files are made in it by name.
-void Target::make_real_directory(const std::string& name) {
-  if (mkdirat(directory_.get(), name.c_str(), directory_mode_) != 0) {
-    struct stat status;
-    if (errno != EEXIST || fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-      fail_on_disk("create directory", absolute(name), errno);
-    if (!S_ISDIR(status.st_mode)) {
-      remove_other(name);
-      if (mkdirat(directory_.get(), name.c_str(), directory_mode_) != 0)
-        fail_on_disk("create directory", absolute(name), errno);
-    }
-  }
-  // The process's umask may have taken the group's rights away.
-  if (fchmodat(directory_.get(), name.c_str(), directory_mode_, 0) != 0)
-    fail_on_disk("set the mode of directory", absolute(name), errno);
+    tree_.make_directory(name, directory_mode_);
 }
 
 void Target::check_tablespace(const std::string& link, const std::string& donor_directory) const {
@@ -164,17 +129,10 @@ void Target::make_tablespace(const std::string& link, const std::string& donor_d
   check_tablespace(link, donor_directory);
   std::string where = place_of(link, donor_directory);
   take_directory(where, link, "tablespace directory");
-  link_to(link, where);
+  tree_.make_link(link, where);
 }
 
-void Target::empty_wal_directory() const { remove_content(absolute("pg_wal")); }
-
-// Never through a link.
-void Target::remove_other(const std::string& name) const {
-  std::error_code error;
-  fs::remove_all(absolute(name), error);
-  if (error) fail_on_disk("remove", absolute(name), error.value());
-}
+void Target::empty_wal_directory() const { tree_.remove_content("pg_wal"); }
 
 void Target::check_space(const std::vector<Need>& needs) const {
   struct FileSystem {
@@ -201,92 +159,47 @@ void Target::check_space(const std::vector<Need>& needs) const {
 }
 
 std::uint64_t Target::room_taken_by(const std::string& name) const {
-  struct stat status;
-  if (!is_used() || fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-    return 0;
-  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+  if (!is_used()) return 0;
+  auto status = tree_.status(name);
+  return status ? static_cast<std::uint64_t>(status->st_blocks) * 512 : 0;
 }
 
 std::unique_ptr<OutputFile> Target::create_file(const std::string& name, std::uint64_t size) const {
   auto existing = OutputFile::Existing::kRefuse;
   if (is_used()) {
-    struct stat status;
-    if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        (!S_ISREG(status.st_mode) || status.st_nlink != 1))
-      remove_other(name);
+    auto status = tree_.status(name);
+    if (status && (!S_ISREG(status->st_mode) || status->st_nlink != 1)) tree_.remove(name);
     existing = OutputFile::Existing::kKeep;
   }
-  return std::make_unique<OutputFile>(directory_.get(), name, absolute(name), size, existing);
+  return std::make_unique<OutputFile>(tree_, name, size, existing);
 }
 
 std::optional<LocalFile> Target::open_local(const std::string& name) const {
-  return LocalFile::open(directory_.get(), name, absolute(name));
+  return LocalFile::open(tree_, name);
 }
 
-void Target::remove_file(const std::string& name) const {
-  if (unlinkat(directory_.get(), name.c_str(), 0) != 0 && errno != ENOENT)
-    fail_on_disk("remove file", absolute(name), errno);
-}
+void Target::remove_file(const std::string& name) const { tree_.remove_file(name); }
 
 void Target::write_file(const std::string& name, std::string_view content) const {
-  std::string fresh = name + ".new";
-  remove_file(fresh);
-  UniqueFd file(openat(directory_.get(), fresh.c_str(),
-                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file) fail_on_disk("create file", absolute(fresh), errno);
-  for (std::string_view rest = content; !rest.empty();) {
-    ssize_t wrote = ::write(file.get(), rest.data(), rest.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) fail_on_disk("write file", absolute(fresh), wrote < 0 ? errno : ENOSPC);
-    rest.remove_prefix(static_cast<std::size_t>(wrote));
-  }
-  if (file_mode() != 0600 && fchmod(file.get(), file_mode()) != 0)
-    fail_on_disk("set the mode of file", absolute(fresh), errno);
-  if (options_.sync) disk_->sync_file(file.get(), absolute(fresh));
-  rename_file(fresh, name);
+  tree_.write_file(name, content, file_mode());
 }
 
 void Target::rename_file(const std::string& from, const std::string& to) const {
-  if (renameat(directory_.get(), from.c_str(), directory_.get(), to.c_str()) != 0)
-    fail_on_disk("rename file", absolute(from), errno);
+  tree_.rename(from, to);
 }
 
-std::string Target::read_file(const std::string& name) const { return read_whole(absolute(name)); }
+std::string Target::read_file(const std::string& name) const { return tree_.read_file(name); }
 
 bool Target::sync_file_if_there(const std::string& name) const {
-  UniqueFd file(openat(directory_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!file && errno == ENOENT) return false;
-  if (!file) fail_on_disk("open file", absolute(name), errno);
-  if (options_.sync) disk_->sync_file(file.get(), absolute(name));
-  return true;
+  return tree_.sync_file_if_there(name);
 }
 
-void Target::sync_file(const std::string& name) const {
-  if (options_.sync && !sync_file_if_there(name)) fail_on_disk("open file", absolute(name), ENOENT);
-}
+void Target::sync_file(const std::string& name) const { tree_.sync_file(name); }
 
-void Target::sync_directory(const std::string& name) const {
-  if (options_.sync) disk_->sync_directory(absolute(name));
-}
+void Target::sync_directory(const std::string& name) const { tree_.sync_directory(name); }
 
-bool Target::sync_file_systems() const {
-  std::set<dev_t> synced;
-  for (const auto& taken : journal_.directories) {
-    struct stat status;
-    if (stat(taken.path.c_str(), &status) != 0) fail_on_disk("look at directory", taken.path, errno);
-    if (synced.insert(status.st_dev).second && !disk_->sync_file_system(taken.path)) return false;
-  }
-  return true;
-}
+bool Target::sync_file_systems() const { return tree_.sync_file_systems(); }
 
-void Target::sync_all() const {
-  if (!options_.sync) return;
-  if (!sync_file_systems())
-    for (const auto& taken : journal_.directories) sync_tree(taken.path, *disk_);
-  // The entries of the directories themselves, in whatever holds them.
-  for (const auto& taken : journal_.directories)
-    if (taken.origin == Origin::kMade)
-      disk_->sync_directory(fs::path(taken.path).parent_path().string());
-}
+void Target::sync_all() const { tree_.sync_all(); }
 
 }  // namespace standby_clone

@@ -10,20 +10,19 @@
 
 namespace standby_clone {
 
-std::optional<LocalFile> LocalFile::open(int directory, const std::string& path,
-                                         const std::string& shown_path) {
+std::optional<LocalFile> LocalFile::open(const Tree& tree, const std::string& path) {
   // A pipe must not hold us up.
-  UniqueFd file(openat(directory, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  UniqueFd file = tree.open(path, O_RDONLY | O_NONBLOCK);
   if (!file) {
     // What cannot be read can still be replaced.
     if (errno == ENOENT || errno == ELOOP || errno == EACCES || errno == ENXIO || errno == ENOTDIR)
       return std::nullopt;
-    fail_on_disk("open file", shown_path, errno);
+    fail_on_disk("open file", tree.shown(path), errno);
   }
   struct stat status;
-  if (fstat(file.get(), &status) != 0) fail_on_disk("stat file", shown_path, errno);
+  if (fstat(file.get(), &status) != 0) fail_on_disk("stat file", tree.shown(path), errno);
   if (!S_ISREG(status.st_mode) || status.st_nlink != 1) return std::nullopt;
-  return LocalFile(std::move(file), static_cast<std::uint64_t>(status.st_size), shown_path);
+  return LocalFile(std::move(file), static_cast<std::uint64_t>(status.st_size), tree.shown(path));
 }
 
 void LocalFile::expect(std::uint64_t offset, std::uint64_t length) const {

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "helper/base/unique_fd.h"
+#include "helper/disk/tree.h"
 
 namespace standby_clone {
 
@@ -14,8 +14,7 @@ class LocalFile {
  public:
   // None if there is no such file, or what has the name is a link, no regular file, or a file
   // with a second name: that may be somebody else's.
-  static std::optional<LocalFile> open(int directory, const std::string& path,
-                                       const std::string& shown_path);
+  static std::optional<LocalFile> open(const Tree& tree, const std::string& path);
 
   std::uint64_t size() const { return size_; }
   // Asks the system to fetch what will be read soon.

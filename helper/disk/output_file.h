@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "helper/base/unique_fd.h"
+#include "helper/disk/tree.h"
 
 namespace standby_clone {
 
@@ -16,7 +16,7 @@ class OutputFile {
 
   // Makes the file with mode 0600, with room for `size` bytes; or opens the one that is there, if
   // that is said. Never through a link. Failures are kDisk or kTargetRefused and name the file.
-  OutputFile(int directory, std::string path, std::string shown_path, std::uint64_t size,
+  OutputFile(const Tree& tree, std::string path, std::uint64_t size,
              Existing existing = Existing::kRefuse);
 
   // False if it was there before: then what nobody writes is what it was, not zeros.
@@ -35,10 +35,8 @@ class OutputFile {
   const std::string& path() const { return path_; }
 
  private:
-  void write_all(int fd, std::uint64_t offset, std::span<const std::byte> bytes);
-
-  std::string path_;        // relative to the directory
-  std::string shown_path_;  // for people
+  const Tree& tree_;
+  std::string path_;
   std::uint64_t size_;
   UniqueFd buffered_;
   bool is_new_ = true;

@@ -28,15 +28,21 @@ namespace {
 
 constexpr std::uint64_t kChunk = protocol::kChunkSize;
 
-class Disk : public testing::Test {
+Tree tree_of(const ScratchDirectory& scratch) {
+  Tree tree(real_disk(), true);
+  tree.add_root("", scratch.path());
+  return tree;
+}
+
+class OutputFileOnDisk : public testing::Test {
  protected:
   std::unique_ptr<OutputFile> make(std::uint64_t size, const std::string& name = "file") {
-    return std::make_unique<OutputFile>(descriptor_.get(), name, shown(name), size);
+    return std::make_unique<OutputFile>(tree_, name, size);
   }
   std::string shown(const std::string& name) const { return scratch_ / name; }
 
   ScratchDirectory scratch_;
-  UniqueFd descriptor_{open(scratch_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  Tree tree_ = tree_of(scratch_);
 };
 
 std::string random_content(std::size_t size, std::uint64_t seed = 5) {
@@ -103,7 +109,7 @@ class SizeLimit {
   rlimit before_;
 };
 
-TEST_F(Disk, holds_every_length_and_odd_tails) {
+TEST_F(OutputFileOnDisk, holds_every_length_and_odd_tails) {
   for (std::uint64_t size : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{4095},
                              std::uint64_t{4096}, std::uint64_t{4097}, kChunk - 1, kChunk,
                              kChunk + 1, kChunk + 4096, 3 * kChunk + 8192 + 13}) {
@@ -116,7 +122,7 @@ TEST_F(Disk, holds_every_length_and_odd_tails) {
   }
 }
 
-TEST_F(Disk, holds_what_stands_on_no_boundary) {
+TEST_F(OutputFileOnDisk, holds_what_stands_on_no_boundary) {
   std::string content = random_content(2 * kChunk + 777);
   auto file = make(content.size());
   std::mt19937 random(3);
@@ -131,7 +137,7 @@ TEST_F(Disk, holds_what_stands_on_no_boundary) {
 
 // The two descriptors of one file: what went past the page cache and what went
 // through it must not hide each other.
-TEST_F(Disk, mixes_direct_and_buffered_writes_of_one_page) {
+TEST_F(OutputFileOnDisk, mixes_direct_and_buffered_writes_of_one_page) {
   std::string content = random_content(kChunk + 5000);
   auto file = make(content.size());
   file->write(kChunk, bytes_of(content).subspan(kChunk, 100));
@@ -145,7 +151,7 @@ TEST_F(Disk, mixes_direct_and_buffered_writes_of_one_page) {
   EXPECT_TRUE(content_of(shown("file")) == content);
 }
 
-TEST_F(Disk, only_large_files_go_past_the_page_cache) {
+TEST_F(OutputFileOnDisk, only_large_files_go_past_the_page_cache) {
   int probe = open(shown("probe").c_str(), O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
   if (probe < 0) GTEST_SKIP() << "this file system has no O_DIRECT";
   close(probe);
@@ -163,7 +169,7 @@ TEST_F(Disk, only_large_files_go_past_the_page_cache) {
   EXPECT_TRUE(flags_of_descriptors(shown("large")).empty());
 }
 
-TEST_F(Disk, is_cut_to_the_length_that_came) {
+TEST_F(OutputFileOnDisk, is_cut_to_the_length_that_came) {
   for (std::uint64_t announced : {std::uint64_t{100000}, 3 * kChunk})
     for (std::uint64_t length : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{12345}}) {
       std::string name = std::to_string(announced) + "-" + std::to_string(length);
@@ -175,7 +181,7 @@ TEST_F(Disk, is_cut_to_the_length_that_came) {
     }
 }
 
-TEST_F(Disk, may_become_longer_than_announced) {
+TEST_F(OutputFileOnDisk, may_become_longer_than_announced) {
   std::string content = random_content(kChunk + 4096 + 7);
   for (std::uint64_t announced : {std::uint64_t{0}, std::uint64_t{8192}, kChunk}) {
     std::string name = std::to_string(announced);
@@ -186,7 +192,7 @@ TEST_F(Disk, may_become_longer_than_announced) {
   }
 }
 
-TEST_F(Disk, reads_as_zeros_where_nothing_was_written) {
+TEST_F(OutputFileOnDisk, reads_as_zeros_where_nothing_was_written) {
   for (std::uint64_t size : {std::uint64_t{300000}, 4 * kChunk}) {
     std::string name = std::to_string(size);
     std::string content(size, '\0');
@@ -198,7 +204,7 @@ TEST_F(Disk, reads_as_zeros_where_nothing_was_written) {
   }
 }
 
-TEST_F(Disk, of_a_small_file_takes_no_room_for_zeros) {
+TEST_F(OutputFileOnDisk, of_a_small_file_takes_no_room_for_zeros) {
   auto file = make(kChunk - 1);
   file->finish(kChunk - 1, 0600);
   struct stat status;
@@ -207,7 +213,7 @@ TEST_F(Disk, of_a_small_file_takes_no_room_for_zeros) {
   EXPECT_LE(status.st_blocks * 512, 8192);
 }
 
-TEST_F(Disk, gives_the_mode_at_the_end_only) {
+TEST_F(OutputFileOnDisk, gives_the_mode_at_the_end_only) {
   auto file = make(1);
   struct stat status;
   stat(shown("file").c_str(), &status);
@@ -217,7 +223,7 @@ TEST_F(Disk, gives_the_mode_at_the_end_only) {
   EXPECT_EQ(status.st_mode & 07777, 0640u);
 }
 
-TEST_F(Disk, takes_many_threads_at_once) {
+TEST_F(OutputFileOnDisk, takes_many_threads_at_once) {
   std::string content = random_content(8 * kChunk + 99);
   auto file = make(content.size());
   std::vector<std::thread> threads;
@@ -235,7 +241,7 @@ TEST_F(Disk, takes_many_threads_at_once) {
   EXPECT_TRUE(content_of(shown("file")) == content);
 }
 
-TEST_F(Disk, never_writes_over_what_is_there) {
+TEST_F(OutputFileOnDisk, never_writes_over_what_is_there) {
   put_file(shown("file"), "foreign");
   std::string message;
   EXPECT_EQ(kind_thrown_by([&] { make(100); }, &message), Kind::kDisk);
@@ -250,13 +256,13 @@ TEST_F(Disk, never_writes_over_what_is_there) {
   EXPECT_FALSE(std::filesystem::exists(shown("new")));
 }
 
-TEST_F(Disk, without_the_directory_names_the_file) {
+TEST_F(OutputFileOnDisk, without_the_directory_names_the_file) {
   std::string message;
   EXPECT_EQ(kind_thrown_by([&] { make(1, "missing/file"); }, &message), Kind::kDisk);
   EXPECT_NE(message.find("missing/file"), std::string::npos) << message;
 }
 
-TEST_F(Disk, that_takes_no_more_fails_in_the_middle_of_a_small_file) {
+TEST_F(OutputFileOnDisk, that_takes_no_more_fails_in_the_middle_of_a_small_file) {
   auto file = make(200000);
   std::string content = random_content(200000), message;
   SizeLimit limit(65536);
@@ -265,7 +271,7 @@ TEST_F(Disk, that_takes_no_more_fails_in_the_middle_of_a_small_file) {
   EXPECT_NE(message.find("write"), std::string::npos) << message;
 }
 
-TEST_F(Disk, that_takes_no_more_fails_past_the_page_cache_too) {
+TEST_F(OutputFileOnDisk, that_takes_no_more_fails_past_the_page_cache_too) {
   auto file = make(kChunk);
   AlignedBuffer buffer(kChunk);
   std::memset(buffer.data(), 1, kChunk);
@@ -273,28 +279,77 @@ TEST_F(Disk, that_takes_no_more_fails_past_the_page_cache_too) {
   EXPECT_EQ(kind_thrown_by([&] { file->write(kChunk, {buffer.data(), kChunk}); }), Kind::kDisk);
 }
 
-TEST_F(Disk, that_has_no_room_for_a_large_file_says_so_before_the_copy) {
-  SizeLimit limit(65536);
-  std::string message;
-  EXPECT_EQ(kind_thrown_by([&] { make(kChunk); }, &message), Kind::kDisk);
-  EXPECT_NE(message.find("reserve"), std::string::npos) << message;
+// A disk that answers as it is told.
+class ToldDisk : public Disk {
+ public:
+  int allocate_error = 0, write_error = 0, direct_error = 0;
+  int allocations = 0;
+
+  int open(int directory, const char* path, int flags, mode_t mode) override {
+    return failed((flags & O_DIRECT) != 0 ? direct_error : 0)
+               ? -1
+               : Disk::open(directory, path, flags, mode);
+  }
+  int allocate(int file, off_t length) override {
+    ++allocations;
+    return failed(allocate_error) ? -1 : Disk::allocate(file, length);
+  }
+  ssize_t write(int file, std::span<const std::byte> bytes, off_t at) override {
+    return failed(write_error) ? -1 : Disk::write(file, bytes, at);
+  }
+
+ private:
+  static bool failed(int error) {
+    if (error != 0) errno = error;
+    return error != 0;
+  }
+};
+
+TEST(Offers, that_are_refused_end_no_file) {
+  ScratchDirectory scratch;
+  ToldDisk disk;
+  Tree tree(disk, true);
+  tree.add_root("", scratch.path());
+  std::string content = random_content(2 * kChunk + 8192);
+  for (int error : {ENOSPC, EDQUOT, EINTR, EINVAL, ENOSYS, EOPNOTSUPP}) {
+    disk.allocate_error = disk.direct_error = error;
+    OutputFile file(tree, "file" + std::to_string(error), content.size());
+    write_backwards(file, content);
+    file.finish(content.size(), 0600);
+    EXPECT_TRUE(content_of(scratch / file.path()) == content) << error;
+  }
 }
 
-// tmpfs refuses at once, without trying to fill itself.
-TEST(FullDisk, asks_for_room) {
-  constexpr long kTmpfs = 0x01021994;
-  struct statfs system;
-  if (statfs("/dev/shm", &system) != 0 || system.f_type != kTmpfs || system.f_blocks == 0 ||
-      access("/dev/shm", W_OK) != 0)
-    GTEST_SKIP() << "no tmpfs of limited size";
-  ScratchDirectory scratch("/dev/shm");
-  UniqueFd directory(open(scratch.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  std::uint64_t too_much = (system.f_blocks + 1) * static_cast<std::uint64_t>(system.f_bsize);
-  std::string message;
-  EXPECT_EQ(kind_thrown_by([&] { OutputFile(directory.get(), "file", "file", too_much); }, &message),
-            Kind::kDisk);
-  EXPECT_NE(message.find(std::strerror(ENOSPC)), std::string::npos) << message;
-  EXPECT_NE(message.find("Make room"), std::string::npos) << message;
+// All that there are room for is one cause, told by whoever meets it.
+TEST(FullDisk, is_what_a_write_says_to_each_that_comes) {
+  ScratchDirectory scratch;
+  ToldDisk disk;
+  Tree tree(disk, true);
+  tree.add_root("", scratch.path());
+  disk.allocate_error = disk.write_error = ENOSPC;
+  OutputFile file(tree, "file", kChunk);
+  for (int stream = 0; stream < 2; ++stream) {
+    std::string message;
+    EXPECT_EQ(kind_thrown_by([&] { file.write(0, bytes_of("x")); }, &message), Kind::kDisk);
+    EXPECT_NE(message.find(std::strerror(ENOSPC)), std::string::npos) << message;
+    EXPECT_NE(message.find("Make room"), std::string::npos) << message;
+  }
+}
+
+TEST(Offers, are_not_asked_for_again_where_the_room_is_there) {
+  ScratchDirectory scratch;
+  ToldDisk disk;
+  Tree tree(disk, true);
+  tree.add_root("", scratch.path());
+  std::string content = random_content(2 * kChunk);
+  {
+    OutputFile file(tree, "file", content.size());
+    write_backwards(file, content);
+  }
+  int before = disk.allocations;
+  OutputFile again(tree, "file", content.size(), OutputFile::Existing::kKeep);
+  EXPECT_EQ(disk.allocations, before);
+  EXPECT_FALSE(again.is_new());
 }
 
 TEST(FailOnDisk, tells_room_and_rights_and_trouble_apart) {

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "helper/base/failure.h"
-#include "helper/disk/directory.h"
 #include "helper/disk/lock_file.h"
 #include "protocol/limits.h"
 
@@ -27,20 +26,19 @@ constexpr char kControlFile[] = "global/pg_control";
 // pg_control of the old life, once its name is taken away; goes with the first layout.
 constexpr char kControlFileOld[] = "global/pg_standby_clone.old_pg_control";
 
-bool exists(const std::string& path) {
-  struct stat status;
-  return lstat(path.c_str(), &status) == 0;
+std::string in_root(const TakenDirectory& root, const std::string& name) {
+  return root.link.empty() ? name : root.link + "/" + name;
 }
 
 }  // namespace
 
 Target::Target(const TargetOptions& options, Found found)
     : options_(options),
-      disk_(options.disk != nullptr ? options.disk : &real_disk()),
+      tree_(options.disk != nullptr ? *options.disk : real_disk(), options.sync),
       state_(found.state),
-      directory_(std::move(found.directory)),
       cluster_(found.cluster),
       journal_(std::move(found.journal)) {
+  tree_.add_root("", path(), std::move(found.directory));
   if (state_ == State::kComplete) {
     if (found.lock_file) remove_left_lock(*found.lock_file);
     commit();
@@ -57,7 +55,7 @@ Target::Target(const TargetOptions& options, Found found)
   try {
     take_lock(found.lock_file);
     if (state_ == State::kResumed) {
-      journal_file_ = JournalFile::reopen(path(), journal_.size, *disk_, syncs());
+      journal_file_ = JournalFile::reopen(tree_, journal_.size);
       return;
     }
     for (const std::string& trace : {std::string(kJournalName) + ".new", std::string(kLeftLockFileName)})
@@ -70,13 +68,13 @@ Target::Target(const TargetOptions& options, Found found)
     if (has_lock_ && state_ == State::kFresh)
       remove_what_was_made();
     else if (has_lock_)
-      unlinkat(directory_.get(), kLockFileName, 0);
+      tree_.disk().unlink(tree_.top(), kLockFileName);
     throw;
   }
 }
 
 Target::~Target() {
-  if (has_lock_) unlinkat(directory_.get(), kLockFileName, 0);
+  if (has_lock_) tree_.disk().unlink(tree_.top(), kLockFileName);
 }
 
 // What the links of the cluster lead to: the confirmed map, once the donor has said that none
@@ -86,13 +84,12 @@ void Target::find_links() {
   journal_.directories.push_back({path(), Origin::kFound, ""});
   std::vector<std::string> links;
   if (options_.wal_directory.empty()) links.push_back("pg_wal");
-  if (exists(absolute("pg_tblspc")))
-    for (const auto& name : entries_of(absolute("pg_tblspc"))) links.push_back("pg_tblspc/" + name);
+  if (tree_.is_directory("pg_tblspc"))
+    for (const auto& name : tree_.entries("pg_tblspc")) links.push_back("pg_tblspc/" + name);
   for (const auto& link : links) {
-    std::error_code error;
-    fs::path leads_to = fs::read_symlink(absolute(link), error);
+    fs::path leads_to = tree_.read_link(link);
     struct stat status;
-    if (error || !leads_to.is_absolute() || stat(leads_to.c_str(), &status) != 0 ||
+    if (!leads_to.is_absolute() || stat(leads_to.c_str(), &status) != 0 ||
         !S_ISDIR(status.st_mode))
       continue;  // not a link, or to nothing: the layout replaces it
     // As on the donor, and to go elsewhere here.
@@ -101,20 +98,24 @@ void Target::find_links() {
         [&](const auto& mapping) { return mapping.first == leads_to && mapping.second != leads_to; });
     if (is_mapped) continue;
     journal_.directories.push_back({leads_to.string(), Origin::kFound, link});
+    tree_.add_root(link, leads_to.string());
   }
 }
 
 void Target::put_probes(const std::string& name) {
   for (const auto& found : journal_.directories) {
-    std::string probe = found.path + "/" + protocol::kProbePrefix + name;
-    UniqueFd file(open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file) fail_on_disk("create file", probe, errno);
+    std::string probe = in_root(found, protocol::kProbePrefix + name);
+    if (!tree_.open(probe, O_WRONLY | O_CREAT | O_EXCL, 0600))
+      fail_on_disk("create file", absolute(probe), errno);
   }
 }
 
 void Target::remove_probes(const std::string& name) noexcept {
   for (const auto& found : journal_.directories)
-    unlink((found.path + "/" + protocol::kProbePrefix + name).c_str());
+    try {
+      tree_.remove_file(in_root(found, protocol::kProbePrefix + name));
+    } catch (const Failure&) {
+    }
 }
 
 // The journal first: a directory whose pg_control has no name and that has no journal would be
@@ -131,8 +132,8 @@ void Target::claim(const std::optional<std::string>& lock_file, std::string_view
   }
   rewrite_journal();
   for (const auto& taken : journal_.directories)
-    for (const auto& name : entries_of(taken.path))
-      if (name.starts_with(protocol::kProbePrefix)) unlink((taken.path + "/" + name).c_str());
+    for (const auto& name : tree_.entries(taken.link))
+      if (name.starts_with(protocol::kProbePrefix)) tree_.remove_file(in_root(taken, name));
   is_changed_ = true;
   rename_file(kControlFile, kControlFileOld);
   sync_directory("global");
@@ -143,7 +144,7 @@ void Target::claim(const std::optional<std::string>& lock_file, std::string_view
 // program ask for, from before anything is written into it.
 void Target::take_lock(const std::optional<std::string>& left) {
   if (left) remove_left_lock(*left);
-  lock_.reset(openat(directory_.get(), kLockFileName, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  lock_ = tree_.open(kLockFileName, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (!lock_ && errno == EEXIST)
     fail(Kind::kTargetRefused,
          fmt::format("somebody else has just taken directory \"{}\"", path()),
@@ -156,18 +157,18 @@ void Target::take_lock(const std::optional<std::string>& left) {
     usleep(1000);
   }
   std::string text = lock_file_of_clone(getpid(), path(), static_cast<long>(std::time(nullptr)));
-  if (::write(lock_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    fail_on_disk("write file", absolute(kLockFileName), errno);
+  tree_.write(lock_.get(), std::as_bytes(std::span(text)), 0, kLockFileName);
 }
 
 // Moved away first, and looked at once more: in its place may be that of a server that has begun since.
 void Target::remove_left_lock(const std::string& left) const {
-  if (renameat(directory_.get(), kLockFileName, directory_.get(), kLeftLockFileName) != 0) {
+  int top = tree_.top();
+  if (tree_.disk().rename(top, kLockFileName, top, kLeftLockFileName) != 0) {
     if (errno == ENOENT) return;
     fail_on_disk("rename file", absolute(kLockFileName), errno);
   }
   if (read_file(kLeftLockFileName) != left &&
-      linkat(directory_.get(), kLeftLockFileName, directory_.get(), kLockFileName, 0) != 0)
+      linkat(top, kLeftLockFileName, top, kLockFileName, 0) != 0)
     fail_on_disk("rename file", absolute(kLeftLockFileName), errno);
   remove_file(kLeftLockFileName);
 }
@@ -184,7 +185,7 @@ void Target::rewrite_journal() {
   for (const auto& taken : journal_.directories) records.directory(taken);
   if (journal_.session) records.session(*journal_.session);
   std::lock_guard lock(journal_mutex_);
-  journal_file_ = JournalFile::create(path(), records, *disk_, syncs());
+  journal_file_ = JournalFile::create(tree_, records);
 }
 
 void Target::append_to_journal(const JournalRecords& records) const {
@@ -212,21 +213,18 @@ void Target::remove_what_was_made() {
   for (std::size_t index = made.directories.size(); index-- > 1;) {
     const auto& directory = made.directories[index];
     if (directory.origin == Origin::kFound) continue;
-    remove_content(directory.path);
-    if (directory.origin == Origin::kMade) rmdir(directory.path.c_str());
+    if (tree_.has_root(directory.link)) tree_.remove_content(directory.link);
+    if (directory.origin == Origin::kMade)
+      tree_.disk().unlink(AT_FDCWD, directory.path.c_str(), AT_REMOVEDIR);
   }
   // pg_control first of all it cannot be: it has no name yet. Journal and lock go last.
-  std::error_code error;
-  for (const auto& name : entries_of(path())) {
-    if (name == kJournalName || name == kLockFileName) continue;
-    fs::remove_all(absolute(name), error);
-    if (error) fail_on_disk("remove", absolute(name), error.value());
-  }
+  for (const auto& name : tree_.entries(""))
+    if (name != kJournalName && name != kLockFileName) tree_.remove(name);
   remove_file(kJournalName);
   if (has_lock_) remove_file(kLockFileName);
   has_lock_ = false;
   if (!made.directories.empty() && made.directories.front().origin == Origin::kMade)
-    rmdir(path().c_str());
+    tree_.disk().unlink(AT_FDCWD, path().c_str(), AT_REMOVEDIR);
 }
 
 std::vector<std::string> Target::own_directories() const {
@@ -240,8 +238,6 @@ bool Target::is_own_directory(const std::string& where) const {
                      [&](const auto& directory) { return directory.path == where; });
 }
 
-std::string Target::absolute(const std::string& name) const {
-  return name.empty() ? path() : path() + "/" + name;
-}
+std::string Target::absolute(const std::string& name) const { return tree_.shown(name); }
 
 }  // namespace standby_clone

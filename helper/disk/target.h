@@ -14,10 +14,10 @@
 
 #include "helper/base/unique_fd.h"
 #include "helper/disk/control_file.h"
-#include "helper/disk/disk.h"
 #include "helper/disk/journal.h"
 #include "helper/disk/local_file.h"
 #include "helper/disk/output_file.h"
+#include "helper/disk/tree.h"
 
 namespace standby_clone {
 
@@ -70,7 +70,8 @@ class Target {
 
   const std::string& path() const { return options_.data_directory; }
   bool syncs() const { return options_.sync; }
-  Disk& disk() const { return *disk_; }
+  // All that lies in it.
+  const Tree& tree() const { return tree_; }
 
   // --- a cluster that is there ---
 
@@ -169,19 +170,15 @@ class Target {
   // Is it there? Fails where it may not be taken.
   bool check_directory(const std::string& path, const std::string& link, const char* what) const;
   void take_directory(const std::string& path, const std::string& link, const char* what);
-  void link_to(const std::string& name, const std::string& directory);
-  void make_real_directory(const std::string& name);
   void make_wal_directory();
   void find_links();
   void rewrite_journal();
-  void remove_other(const std::string& name) const;
 
   TargetOptions options_;
-  Disk* disk_;
+  Tree tree_;
   State state_ = State::kFresh;
   unsigned directory_mode_ = 0700;
   bool adds_group_ = false;
-  UniqueFd directory_;
   UniqueFd lock_;
   bool has_lock_ = false;
   bool is_changed_ = false;  // of kCluster

@@ -4,17 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <sys/stat.h>
-#include <filesystem>
+#include <fcntl.h>
 #include <unordered_set>
-
-#include "helper/base/failure.h"
-#include "helper/disk/directory.h"
 
 namespace standby_clone {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Directories in which only the server makes files: whatever the donor does not have there is of
 // an earlier life. A prepared transaction, a replication slot or a snapshot of that would come
@@ -44,14 +38,15 @@ bool is_one_of(const std::array<std::string_view, N>& names, std::string_view na
 
 class Walk {
  public:
-  Walk(const Target& target, const FileList& list) : target_(target) {
+  Walk(const Target& target, const FileList& list) : target_(target), tree_(target.tree()) {
+    wanted_.reserve(list.files.size() + list.directories.size() + list.tablespaces.size());
     for (const auto& file : list.files) wanted_.insert(list.path(file));
     for (const auto& directory : list.directories) wanted_.insert(directory);
     for (const auto& tablespace : list.tablespaces) wanted_.insert(tablespace.path);
   }
 
   Leftovers run() {
-    for (const auto& name : entries_of(target_.path())) top_level(name);
+    for (const auto& name : tree_.entries("")) top_level(name);
     return std::move(found_);
   }
 
@@ -60,11 +55,11 @@ class Walk {
     if (name == kJournalName || name == "postmaster.pid" || name == "pg_wal") return;
     if (name == "pg_tblspc") return tablespaces();
     if (is_one_of(kServersOwn, name)) {
-      if (is_real_directory(name)) clean(name);
+      if (tree_.is_directory(name)) clean(name);
       return;  // anything else of that name is replaced by the layout
     }
     if (wanted_.contains(name)) {
-      if (is_real_directory(name)) keep_others_in(name);
+      if (tree_.is_directory(name)) keep_others_in(name);
       return;
     }
     if (is_one_of(kServersFiles, name) || is_one_of(kHalfWritten, name) || name.starts_with(kOurPrefix))
@@ -74,78 +69,92 @@ class Walk {
   }
 
   void clean(const std::string& directory) {
-    for (const auto& name : entries_of(target_.absolute(directory))) {
+    for (const auto& name : entries_of(directory, found_.unremovable)) {
       std::string path = directory + "/" + name;
       if (!wanted_.contains(path))
         remove(path);
-      else if (is_real_directory(path))
+      else if (tree_.is_directory(path))
         clean(path);
     }
   }
 
   void tablespaces() {
-    if (!is_real_directory("pg_tblspc")) return;
-    for (const auto& name : entries_of(target_.absolute("pg_tblspc"))) {
+    if (!tree_.is_directory("pg_tblspc")) return;
+    for (const auto& name : tree_.entries("pg_tblspc")) {
       std::string link = "pg_tblspc/" + name;
-      std::error_code error;
-      auto leads_to = fs::read_symlink(target_.absolute(link), error);
-      bool is_link = !error;
+      std::string leads_to = tree_.read_link(link);
       if (!wanted_.contains(link)) {
         // What the link leads to may be somebody's by now.
-        if (is_link) found_.abandoned.push_back(leads_to.string());
+        if (!leads_to.empty()) found_.abandoned.push_back(leads_to);
         remove(link);
         continue;
       }
-      if (is_link && !target_.is_own_directory(leads_to.string())) continue;  // the layout's to do
+      if (leads_to.empty() ? !tree_.is_directory(link)
+                           : !tree_.has_root(link) || !target_.is_own_directory(leads_to))
+        continue;  // the layout's to do
       // Of the directory itself only what is of this server's version.
-      if (!fs::is_directory(target_.absolute(link), error)) continue;
-      for (const auto& version : entries_of(target_.absolute(link)))
-        if (wanted_.contains(link + "/" + version) && is_real_directory(link + "/" + version))
+      for (const auto& version : tree_.entries(link))
+        if (wanted_.contains(link + "/" + version) && tree_.is_directory(link + "/" + version))
           clean(link + "/" + version);
     }
   }
 
   void keep_others_in(const std::string& directory) {
-    for (const auto& name : entries_of(target_.absolute(directory))) {
+    for (const auto& name : entries_of(directory, found_.unreadable)) {
       std::string path = directory + "/" + name;
       if (!wanted_.contains(path))
         keep(path);
-      else if (is_real_directory(path))
+      else if (tree_.is_directory(path))
         keep_others_in(path);
     }
   }
 
   void keep(const std::string& path) {
-    struct stat status;
-    if (lstat(target_.absolute(path).c_str(), &status) != 0) return;
-    if (S_ISREG(status.st_mode))
-      found_.kept_files.push_back(
-          {path, static_cast<std::uint64_t>(status.st_size), status.st_mtime});
-    else if (S_ISDIR(status.st_mode))
-      keep_others_in(path);
-  }
-
-  bool is_real_directory(const std::string& path) const {
-    struct stat status;
-    return lstat(target_.absolute(path).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    auto status = tree_.status(path);
+    if (!status) return;
+    if (S_ISDIR(status->st_mode)) return keep_others_in(path);
+    if (!S_ISREG(status->st_mode)) return;
+    if (!tree_.open(path, O_RDONLY | O_NONBLOCK) && errno == EACCES)
+      return found_.unreadable.push_back(path);
+    found_.kept_files.push_back(
+        {path, static_cast<std::uint64_t>(status->st_size), status->st_mtime});
   }
 
   void remove(const std::string& path) {
-    std::error_code error;
-    fs::remove_all(target_.absolute(path), error);
-    if (error) fail_on_disk("remove", target_.absolute(path), error.value());
-    ++found_.removed;
+    found_.to_remove.push_back(path);
+    check_may_remove_in(path);
+  }
+
+  void check_may_remove_in(const std::string& path) {
+    if (path.ends_with("/lost+found") || !tree_.is_directory(path)) return;
+    auto names = entries_of(path, found_.unremovable);
+    if (!names.empty() && !tree_.may_change(path)) found_.unremovable.push_back(path);
+    for (const auto& name : names) check_may_remove_in(path + "/" + name);
+  }
+
+  // Where they cannot be read, the directory is one of those.
+  std::vector<std::string> entries_of(const std::string& directory,
+                                      std::vector<std::string>& those) const {
+    if (tree_.open(directory, O_RDONLY | O_DIRECTORY) || errno != EACCES)
+      return tree_.entries(directory);
+    those.push_back(directory);
+    return {};
   }
 
   const Target& target_;
+  const Tree& tree_;
   std::unordered_set<std::string_view> wanted_;
   Leftovers found_;
 };
 
 }  // namespace
 
-Leftovers remove_leftovers(const Target& target, const FileList& list) {
+Leftovers look_for_leftovers(const Target& target, const FileList& list) {
   return Walk(target, list).run();
+}
+
+void remove_leftovers(const Target& target, const Leftovers& leftovers) {
+  for (const auto& path : leftovers.to_remove) target.tree().remove(path);
 }
 
 }  // namespace standby_clone

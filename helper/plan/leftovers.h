@@ -1,5 +1,6 @@
 // leftovers.h: what a used directory holds and the donor does not have. What is the server's own
-// goes; what is not is kept, reported, and put into the manifest (traps 83 and 85).
+// goes; what is not is kept, reported, and put into the manifest (traps 83 and 85). Looking is apart from
+// removing: what cannot be done is known before anything is.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +19,17 @@ struct KeptFile {
 };
 
 struct Leftovers {
-  std::uint64_t removed = 0;               // files and directories of the server
-  std::vector<std::string> kept_entries;   // of the top level: files and directories of somebody
-  std::vector<KeptFile> kept_files;        // all files in them
-  std::vector<std::string> abandoned;      // tablespace directories that are not used any more
+  std::vector<std::string> to_remove;     // files and directories of the server, each with all in it
+  std::vector<std::string> kept_entries;  // of the top level: files and directories of somebody
+  std::vector<KeptFile> kept_files;       // all files in them
+  std::vector<std::string> unreadable;    // of what is kept: cannot go into the manifest
+  std::vector<std::string> unremovable;   // directories that somebody else's rights keep as they are
+  std::vector<std::string> abandoned;     // tablespace directories that are not used any more
 };
 
-// Needs: pg_control has no name any more. Links are removed, never followed.
-Leftovers remove_leftovers(const Target& target, const FileList& list);
+// Looks only. Links are never followed.
+Leftovers look_for_leftovers(const Target& target, const FileList& list);
+// Needs: pg_control has no name any more.
+void remove_leftovers(const Target& target, const Leftovers& leftovers);
 
 }  // namespace standby_clone

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "helper/base/failure.h"
-#include "helper/base/unique_fd.h"
 #include "protocol/crc32c.h"
 
 namespace standby_clone {
@@ -123,10 +122,11 @@ void Manifest::put(std::string_view text) {
   write_(text);
 }
 
-std::string checksum_of_file(const std::string& path, ManifestChecksums algorithm) {
+std::string checksum_of_file(const Tree& tree, const std::string& path,
+                             ManifestChecksums algorithm) {
   if (algorithm == ManifestChecksums::kNone) return "";
-  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!file) fail_on_disk("open file", path, errno);
+  UniqueFd file = tree.open(path, O_RDONLY | O_NONBLOCK);
+  if (!file) fail_on_disk("open file", tree.shown(path), errno);
   bool is_crc = algorithm == ManifestChecksums::kCrc32c;
   std::uint32_t crc = 0;
   Sha2 digest(is_crc ? ManifestChecksums::kSha256 : algorithm);
@@ -134,7 +134,7 @@ std::string checksum_of_file(const std::string& path, ManifestChecksums algorith
   while (true) {
     ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_on_disk("read file", path, errno);
+    if (got < 0) fail_on_disk("read file", tree.shown(path), errno);
     if (got == 0) return is_crc ? checksum_of_crc(crc) : digest.hex();
     std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
     if (is_crc)

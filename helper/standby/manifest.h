@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "helper/base/lsn.h"
+#include "helper/disk/tree.h"
 #include "helper/options/options.h"
 
 namespace standby_clone {
@@ -55,7 +56,8 @@ class Manifest {
 };
 
 // Of a file on disk, in hex; empty for kNone.
-std::string checksum_of_file(const std::string& path, ManifestChecksums algorithm);
+std::string checksum_of_file(const Tree& tree, const std::string& path,
+                             ManifestChecksums algorithm);
 
 // CRC32C as the manifest spells it: the four bytes from the lowest on.
 std::string checksum_of_crc(std::uint32_t crc);

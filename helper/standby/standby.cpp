@@ -68,7 +68,7 @@ void write_manifest(const Target& target, const FileList& list, const StandbyFil
   }
   for (const auto& kept : files.kept)
     manifest.add_file(kept.path, kept.size, kept.modified,
-                      checksum_of_file(target.absolute(kept.path), files.manifest_checksums));
+                      checksum_of_file(target.tree(), kept.path, files.manifest_checksums));
   manifest.add_file(kControlFile, files.control_file.size(), now,
                     checksum_of(files.control_file, files.manifest_checksums));
   manifest.finish(files.wal);

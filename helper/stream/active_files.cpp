@@ -128,7 +128,7 @@ void ActiveFiles::finish(std::uint32_t file, Active& active) {
             [](auto& left, auto& right) { return left.offset < right.offset; });
   put_together(entry, output_of(active, file), results);
   active.output.reset();
-  if (!sha2_.empty()) sha2_[file] = checksum_of_file(target_.absolute(path), checksums_);
+  if (!sha2_.empty()) sha2_[file] = checksum_of_file(target_.tree(), path, checksums_);
   if (recorder_ != nullptr && !is_bad)
     recorder_->file_written(file, path, entry.size, entry.crc, last_length);
 }
@@ -155,7 +155,7 @@ void ActiveFiles::put_together(File& entry, OutputFile& output,
 std::string ActiveFiles::sha2(std::uint32_t file) const {
   const std::string& known = sha2_.at(file);
   if (!known.empty() || list_.files[file].is_gone) return known;
-  return checksum_of_file(target_.absolute(std::string(list_.path(list_.files[file]))), checksums_);
+  return checksum_of_file(target_.tree(), std::string(list_.path(list_.files[file])), checksums_);
 }
 
 }  // namespace standby_clone

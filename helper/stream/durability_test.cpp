@@ -1,6 +1,6 @@
 // durability_test.cpp: what the journal promises is on the disk, wherever in a clone the power is
 // cut: a scripted clone of a few files on a disk that loses all that was not synced, cut before
-// each of its syncs in turn.
+// each call that changes something, in turn.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -36,8 +36,6 @@ const std::string& content_for(const std::string& path, std::size_t size) {
 std::uint32_t crc_of(std::string_view content) {
   return protocol::crc32c(std::as_bytes(std::span(content)));
 }
-
-struct PowerCut {};
 
 // A few files with directories on the way; two runs of it: some of the files are there before.
 struct Script {
@@ -127,18 +125,16 @@ TEST_P(PowerIsCut, and_the_journal_promises_only_what_is_there) {
     std::filesystem::create_directories(data);
     FaultyDisk disk(scratch / "disk");
     disk.has_file_systems = GetParam();
-    disk.before_sync = [&](int number) {
-      if (number >= cut) throw PowerCut{};
-    };
-    was_cut = false;
+    disk.cut_before = cut;
     try {
       clone(script, data, disk);
-    } catch (const PowerCut&) {
-      was_cut = true;
+    } catch (const Failure&) {
+      EXPECT_TRUE(disk.is_off());
     }
+    was_cut = disk.is_off();
     disk.restore(scratch / "after");
     std::string after = scratch / "after/data";
-    std::string what = "cut before sync " + std::to_string(cut) + ": ";
+    std::string what = "cut before call " + std::to_string(cut) + ": ";
     if (!std::filesystem::exists(after + "/" + kJournalName)) {
       EXPECT_EQ(most_promises, 0) << what << "the journal is gone";
       continue;
@@ -164,10 +160,10 @@ TEST(FaultyDisk, loses_what_was_not_synced) {
   put_file(scratch / "disk/a/unsynced", "x");
   put_file(scratch / "disk/a/named", "x");
   put_file(scratch / "disk/a/whole", "whole");
-  UniqueFd file(open((scratch / "disk/a/whole").c_str(), O_RDONLY));
-  disk.sync_file(file.get(), "");
+  UniqueFd file(::open((scratch / "disk/a/whole").c_str(), O_RDONLY));
+  disk.sync(file.get());
   std::filesystem::remove(scratch / "disk/a/unsynced");
-  disk.sync_directory(scratch / "disk/a");
+  disk.sync(UniqueFd(::open((scratch / "disk/a").c_str(), O_RDONLY)).get());
   put_file(scratch / "disk/a/later", "x");
   put_file(scratch / "disk/a/whole", "changed");
   disk.restore(scratch / "after");

@@ -8,8 +8,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "helper/base/silence.h"
 
@@ -199,13 +197,7 @@ void WalReceiver::write(Lsn at, protocol::Bytes bytes) {
     if (!segment_) open_segment(at_);
     std::uint64_t offset = at_ % segment_size_;
     std::size_t size = std::min<std::size_t>(bytes.size(), segment_size_ - offset);
-    for (std::size_t wrote = 0; wrote < size;) {
-      ssize_t count = pwrite(segment_.get(), bytes.data() + wrote, size - wrote,
-                             static_cast<off_t>(offset + wrote));
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) fail_on_disk("write WAL file", segment_name_, count < 0 ? errno : ENOSPC);
-      wrote += static_cast<std::size_t>(count);
-    }
+    target_.tree().write(segment_.get(), bytes.first(size), offset, segment_name_);
     at_ += size;
     bytes = bytes.subspan(size);
     if (at_ % segment_size_ == 0) close_segment();
@@ -214,30 +206,28 @@ void WalReceiver::write(Lsn at, protocol::Bytes bytes) {
 
 // Its full size at once: a segment that ends early is padded with zeros, as a server's is.
 void WalReceiver::open_segment(Lsn at) {
-  segment_name_ = target_.path() + "/pg_wal/" + wal_file_name(timeline_, at, segment_size_);
-  segment_.reset(open(segment_name_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                      target_.file_mode()));
-  if (!segment_) fail_on_disk("create WAL file", segment_name_, errno);
+  const Tree& tree = target_.tree();
+  segment_name_ = "pg_wal/" + wal_file_name(timeline_, at, segment_size_);
+  segment_ = tree.open(segment_name_, O_WRONLY | O_CREAT, target_.file_mode());
+  if (!segment_) fail_on_disk("create WAL file", tree.shown(segment_name_), errno);
   // Whatever our umask: the group may read where the donor's may.
-  if (fchmod(segment_.get(), target_.file_mode()) != 0)
-    fail_on_disk("set the mode of WAL file", segment_name_, errno);
-  if (fallocate(segment_.get(), 0, 0, segment_size_) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-    fail_on_disk("reserve space for WAL file", segment_name_, errno);
-  if (ftruncate(segment_.get(), segment_size_) != 0)
-    fail_on_disk("extend WAL file", segment_name_, errno);
+  if (tree.disk().set_mode(segment_.get(), target_.file_mode()) != 0)
+    fail_on_disk("set the mode of WAL file", tree.shown(segment_name_), errno);
+  tree.reserve(segment_.get(), segment_size_);
+  if (tree.disk().truncate(segment_.get(), segment_size_) != 0)
+    fail_on_disk("extend WAL file", tree.shown(segment_name_), errno);
 }
 
 void WalReceiver::close_segment() {
   if (!segment_) return;
-  if (target_.syncs() && fsync(segment_.get()) != 0)
-    fail_on_disk("fsync WAL file", segment_name_, errno);
+  const Tree& tree = target_.tree();
+  tree.sync(segment_.get(), segment_name_);
   segment_.reset();
-  // A promoted standby must not archive it again (trap 29).
+  tree.sync_directory("pg_wal");
+  // A promoted standby must not archive it again (trap 29); and the mark tells a later run that the segment
+  // is whole.
   std::string name = segment_name_.substr(segment_name_.rfind('/') + 1);
   target_.write_file("pg_wal/archive_status/" + name + ".done", "");
-  // The mark tells a later run that the segment is whole.
-  target_.sync_directory("pg_wal");
-  target_.sync_directory("pg_wal/archive_status");
   durable_ = at_;
 }
 

@@ -64,8 +64,6 @@ my $standby = fails_and_completes('writing past the cache', [ 'pwrite', $large, 
 	qr/write file "[^"]*\Q$large\E"/);
 prove_standby($primary, $standby, 'writing past the cache, then well again', slot => '');
 $standby->stop;
-fails_and_completes('reserving space', [ 'fallocate', $large, 0, 'ENOSPC' ],
-	qr/reserve space for file "[^"]*\Q$large\E"/);
 # As a file system becomes when its disk fails.
 fails_and_completes('a file system that has become read-only', [ 'pwrite', $relation, 0, 'EROFS' ],
 	qr/write file "[^"]*\Q$relation\E(?:_\w+)?"/, class => 'target');
@@ -74,21 +72,32 @@ fails_and_completes('creating a file', [ 'open', "base/1/PG_VERSION", 0, 'EIO' ]
 $standby = fails_and_completes('making files durable', [ 'syncfs', '', 0, 'EIO' ], qr/sync the file system of "[^"]*"/);
 prove_standby($primary, $standby, 'making files durable, then well again', slot => '');
 $standby->stop;
-fails_and_completes('writing the journal', [ 'write', 'pg_standby_clone.journal', 2, 'ENOSPC' ],
+fails_and_completes('writing the journal', [ 'pwrite', 'pg_standby_clone.journal', 2, 'ENOSPC' ],
 	qr/write file "[^"]*\/pg_standby_clone\.journal(?:\.new)?"/);
 fails_and_completes('making the journal durable', [ 'fsync', 'pg_standby_clone.journal', 2, 'EIO' ],
 	qr/fsync "[^"]*\/pg_standby_clone\.journal(?:\.new)?"/);
-fails_and_completes('writing WAL', [ 'pwrite', '/pg_wal/0', 1, 'EIO' ], qr/write WAL file "[^"]*\/pg_wal\/[0-9A-F]{24}"/);
+fails_and_completes('writing WAL', [ 'pwrite', '/pg_wal/0', 1, 'EIO' ], qr/write file "[^"]*\/pg_wal\/[0-9A-F]{24}"/);
 fails_and_completes('making WAL durable', [ 'fsync', '/pg_wal/0', 0, 'EIO' ],
-	qr/fsync WAL file "[^"]*\/pg_wal\/[0-9A-F]{24}"/);
+	qr/fsync "[^"]*\/pg_wal\/[0-9A-F]{24}"/);
 fails_and_completes('writing the manifest', [ 'pwrite', 'backup_manifest', 0, 'ENOSPC' ],
 	qr/write file "[^"]*\/backup_manifest\.new"/);
 fails_and_completes('making pg_control durable', [ 'fsync', 'pg_standby_clone.pg_control', 0, 'EIO' ],
 	qr/fsync "[^"]*\/global\/pg_standby_clone\.pg_control\.new"/);
-fails_and_completes('giving pg_control its name', [ 'rename', 'global/pg_standby_clone.pg_control', 1, 'EIO' ],
+fails_and_completes('giving pg_control its name', [ 'rename', 'pg_standby_clone.pg_control', 1, 'EIO' ],
 	qr/rename file "[^"]*\/global\/pg_standby_clone\.pg_control"/);
 fails_and_completes('reading what is here', [ 'pread', $large, 0, 'EIO' ], qr/read file "[^"]*\Q$large\E"/,
 	earlier => [ 'pwrite', 'backup_manifest', 0, 'EIO' ]);
+
+# What is offered only may be refused.
+for my $rule ([ 'fallocate', '', 0, 'ENOSPC' ], [ 'fallocate', '', 0, 'EINTR' ], [ 'fallocate', '', 0, 'EINVAL' ],
+	[ 'fallocate', '', 0, 'EOPNOTSUPP' ], [ 'syncfs', '', 0, 'ENOSYS' ], [ 'syncfs', '', 0, 'EINVAL' ])
+{
+	my $what = "$rule->[0]: $rule->[3]";
+	my $place = new_place('standby' . ++$number);
+	exit_is(clone_with_faults($place, [$rule]), 'completed', $what);
+	cmp_ok($disk->count, '>', 0, "$what: it was refused");
+	command_ok([ 'pg_verifybackup', $place->data_dir ], "$what: pg_verifybackup is content");
+}
 
 # What the donor cannot read it does not send, and says why.
 my $place = new_place('of_the_donor');

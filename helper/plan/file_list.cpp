@@ -2,7 +2,10 @@
 #include "helper/plan/file_list.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
+#include <numeric>
+#include <unordered_set>
 
 #include "helper/base/failure.h"
 #include "protocol/path.h"
@@ -21,6 +24,23 @@ constexpr std::uint64_t kOthersMax = 1 << 20;  // directories, tablespaces, what
 [[noreturn]] void distrust(const std::string& why) {
   fail(Kind::kCorrupted, "the donor's list of files cannot be trusted: " + why,
        "Check that both hosts run the same pg_standby_clone.");
+}
+
+// What a clone writes by itself, or what would make the directory another thing than a clone: a server's
+// lock, an end of recovery.
+constexpr std::array<std::string_view, 6> kOurNames = {"backup_label",    "backup_manifest",
+                                                       "postmaster.pid",  "recovery.signal",
+                                                       "standby.signal",  "tablespace_map"};
+
+bool is_ours(std::string_view path) {
+  constexpr std::string_view kPrefix = "pg_standby_clone.";
+  return path.starts_with(kPrefix) || path.starts_with("global/" + std::string(kPrefix)) ||
+         std::find(kOurNames.begin(), kOurNames.end(), path) != kOurNames.end();
+}
+
+std::string_view parent_of(std::string_view path) {
+  auto slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
 }
 
 bool is_tablespace_path(std::string_view path) {
@@ -46,6 +66,8 @@ void FileList::add(const protocol::Entry& entry) {
     distrust("it has no end");
   if (!protocol::is_clean_path(entry.path))
     distrust(fmt::format("path \"{}\" leaves the directory", entry.path));
+  if (is_ours(entry.path))
+    distrust(fmt::format("\"{}\" is a name that the clone itself gives", entry.path));
   if (entry.size > kSizeMax) distrust(fmt::format("size of \"{}\"", entry.path));
   std::string path(entry.path);
   switch (entry.kind) {
@@ -93,6 +115,41 @@ void FileList::check_end(const protocol::ListEnd& end) const {
   if (end.entry_count != entry_count_)
     distrust(fmt::format("{} entries announced, {} came", end.entry_count, entry_count_));
   if (!has_control_file) distrust("pg_control is missing");
+  check_names();
+}
+
+void FileList::check_names() const {
+  std::unordered_set<std::string_view> known;
+  auto check = [&](std::string_view path) {
+    if (std::string_view parent = parent_of(path); !parent.empty() && !known.contains(parent))
+      distrust(fmt::format("\"{}\" is in a directory that is not in the list", path));
+  };
+  auto twice = [](std::string_view path) { distrust(fmt::format("\"{}\" is said twice", path)); };
+  auto add_directory = [&](std::string_view path) {
+    check(path);
+    if (!known.insert(path).second) twice(path);
+  };
+  // A tablespace's own directories come after all others.
+  auto is_in_tablespace = [](const std::string& path) { return path.starts_with("pg_tblspc/"); };
+  for (const auto& path : directories)
+    if (!is_in_tablespace(path)) add_directory(path);
+  for (const auto& tablespace : tablespaces) add_directory(tablespace.path);
+  for (const auto& path : directories)
+    if (is_in_tablespace(path)) add_directory(path);
+  check("global/pg_control");
+
+  std::vector<std::uint32_t> order(files.size());  // 4 bytes a file, for as long as this lasts
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](std::uint32_t left, std::uint32_t right) {
+    return path(files[left]) < path(files[right]);
+  });
+  std::string_view before, parent;
+  for (std::uint32_t index : order) {
+    std::string_view name = path(files[index]);
+    if (name == before || known.contains(name)) twice(name);
+    if (parent_of(name) != parent) check(name);
+    parent = parent_of(before = name);
+  }
 }
 
 void FileList::leave_out(const std::function<bool(std::string_view)>& is_one) {

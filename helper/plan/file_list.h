@@ -35,9 +35,10 @@ struct Skipped {
 class FileList {
  public:
   // Adds the entries of one batch. Anything a donor of ours would not send (a path that leaves
-  // the target, a link outside pg_tblspc, a name said twice in a row) is kCorrupted.
+  // the target, a link outside pg_tblspc, a name that is the clone's own) is kCorrupted.
   void add_batch(const protocol::Entries& batch);
-  // The donor's own count must be what came.
+  // Of the whole: the donor's own count must be what came; each name was said once, and is in a directory
+  // that was said before it.
   void check_end(const protocol::ListEnd& end) const;
 
   // Takes files out that are not to be copied. Before any of them is known by its index.
@@ -56,6 +57,7 @@ class FileList {
 
  private:
   void add(const protocol::Entry& entry);
+  void check_names() const;
 
   std::string paths_;
   std::uint64_t entry_count_ = 0;

@@ -24,7 +24,7 @@ Entry entry(EntryKind kind, std::string_view path, std::uint64_t size = 0,
   return made;
 }
 
-void add(FileList& list, std::initializer_list<Entry> entries, std::size_t cut = 0) {
+void add(FileList& list, const std::vector<Entry>& entries, std::size_t cut = 0) {
   std::vector<std::byte> bytes(64 * 1024);
   protocol::Writer writer(bytes);
   for (const Entry& one : entries) Entry::fields(writer, one);
@@ -35,7 +35,8 @@ TEST(FileList, keeps_what_the_donor_has) {
   FileList list;
   add(list, {entry(EntryKind::kDirectory, "base"), entry(EntryKind::kDirectory, "base/5"),
              entry(EntryKind::kRelationFile, "base/5/1259", 8192),
-             entry(EntryKind::kFile, "PG_VERSION", 3),
+             entry(EntryKind::kFile, "PG_VERSION", 3), entry(EntryKind::kDirectory, "pg_tblspc"),
+             entry(EntryKind::kDirectory, "global"),
              entry(EntryKind::kTablespace, "pg_tblspc/16400", 0, "/tbs"),
              entry(EntryKind::kSkipped, "server.key", 0, "is a link"),
              entry(EntryKind::kControlFile, "global/pg_control", 8192)});
@@ -43,16 +44,16 @@ TEST(FileList, keeps_what_the_donor_has) {
   EXPECT_EQ(list.path(list.files[0]), "base/5/1259");
   EXPECT_TRUE(list.files[0].is_relation);
   EXPECT_EQ(list.path(list.files[1]), "PG_VERSION");
-  EXPECT_EQ(list.directories, (std::vector<std::string>{"base", "base/5"}));
+  EXPECT_EQ(list.directories, (std::vector<std::string>{"base", "base/5", "pg_tblspc", "global"}));
   EXPECT_EQ(list.tablespaces.at(0).target, "/tbs");
   ASSERT_EQ(list.skipped.size(), 1u);
   EXPECT_EQ(list.skipped[0].path, "server.key");
   EXPECT_EQ(list.skipped[0].why, "is a link");
   EXPECT_EQ(list.bytes_total, 8192u + 3 + 8192);
   protocol::ListEnd end;
-  end.entry_count = 7;
+  end.entry_count = 9;
   list.check_end(end);
-  end.entry_count = 8;
+  end.entry_count = 10;
   EXPECT_THROW(list.check_end(end), Failure);
 }
 
@@ -72,6 +73,49 @@ TEST(FileList, refuses_what_would_leave_the_target) {
     FileList list;
     EXPECT_THROW(add(list, {one}), Failure) << one.path;
   }
+}
+
+// The clone's own names, and those that would make a directory another thing than a clone.
+TEST(FileList, refuses_names_that_are_the_clones_own) {
+  for (const char* name :
+       {"backup_label", "backup_manifest", "postmaster.pid", "recovery.signal", "standby.signal",
+        "tablespace_map", "pg_standby_clone.journal", "pg_standby_clone.journal.new",
+        "pg_standby_clone.origin", "global/pg_standby_clone.pg_control"})
+    for (auto kind : {EntryKind::kFile, EntryKind::kDirectory}) {
+      FileList list;
+      EXPECT_THROW(add(list, {entry(kind, name)}), Failure) << name;
+    }
+  FileList list;
+  add(list, {entry(EntryKind::kFile, "backup_label.old"), entry(EntryKind::kFile, "base/backup_label")});
+}
+
+// Each of these would write where no directory of this run is, or one file over another.
+TEST(FileList, refuses_what_does_not_hang_together) {
+  auto whole = [](std::vector<Entry> entries) {
+    entries.push_back(entry(EntryKind::kDirectory, "global"));
+    entries.push_back(entry(EntryKind::kControlFile, "global/pg_control", 8192));
+    FileList list;
+    add(list, entries);
+    list.check_end({entries.size(), list.bytes_total});
+  };
+  constexpr auto kDirectory = EntryKind::kDirectory, kFile = EntryKind::kFile;
+  const Entry base = entry(kDirectory, "base"), tblspc = entry(kDirectory, "pg_tblspc");
+  const Entry space = entry(EntryKind::kTablespace, "pg_tblspc/1", 0, "/space");
+  whole({base, entry(kDirectory, "base/5"), entry(kFile, "base/5/1"), entry(kFile, "base/51"),
+         tblspc, space, entry(kDirectory, "pg_tblspc/1/PG_15"), entry(kFile, "pg_tblspc/1/PG_15/2"),
+         entry(EntryKind::kInPlaceTablespace, "pg_tblspc/3"), entry(kFile, "PG_VERSION")});
+  EXPECT_THROW(whole({entry(kFile, "elsewhere/file")}), Failure);
+  EXPECT_THROW(whole({base, entry(kFile, "base/5/1")}), Failure);
+  EXPECT_THROW(whole({entry(kDirectory, "base/5"), base}), Failure) << "the other way round";
+  EXPECT_THROW(whole({entry(kFile, "base"), entry(kFile, "base/1")}), Failure);
+  EXPECT_THROW(whole({space}), Failure) << "no pg_tblspc";
+  EXPECT_THROW(whole({tblspc, entry(kDirectory, "pg_tblspc/2/PG_15")}), Failure);
+  EXPECT_THROW(whole({base, base}), Failure);
+  EXPECT_THROW(whole({base, entry(kFile, "base")}), Failure);
+  EXPECT_THROW(whole({tblspc, space, space}), Failure);
+  EXPECT_THROW(whole({tblspc, space, entry(EntryKind::kInPlaceTablespace, "pg_tblspc/1")}), Failure);
+  EXPECT_THROW(whole({base, entry(kFile, "base/1"), entry(kFile, "base/2"), entry(kFile, "base/1")}),
+               Failure);
 }
 
 TEST(FileList, refuses_a_list_without_end) {

@@ -435,21 +435,6 @@ TEST_F(TargetDirectory, replaces_a_small_file_as_a_whole) {
   EXPECT_THROW(target.read_file("file"), Failure);
 }
 
-TEST_F(TargetDirectory, says_before_the_copy_that_room_is_missing) {
-  auto opened = open_target(options());
-  Target& target = *opened;
-  target.check_space({{data_, 1}, {neighbour_, 1}});
-  // Two halves of what no file system of today has, on one file system.
-  std::uint64_t half = std::uint64_t{1} << 61;
-  try {
-    target.check_space({{data_, half}, {neighbour_, half}});
-    ADD_FAILURE();
-  } catch (const Failure& failure) {
-    EXPECT_EQ(failure.kind, Kind::kDisk);
-    EXPECT_NE(failure.message.find("free"), std::string::npos) << failure.message;
-  }
-}
-
 TEST_F(TargetDirectory, can_be_synced_in_whole_and_in_part) {
   auto opened = open_target(options());
   Target& target = *opened;

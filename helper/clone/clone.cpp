@@ -17,6 +17,7 @@
 #include "helper/clone/takeover.h"
 #include "helper/disk/target.h"
 #include "helper/preflight/configuration.h"
+#include "helper/plan/space.h"
 #include "helper/preflight/host.h"
 #include "helper/preflight/preflight.h"
 #include "helper/standby/standby.h"
@@ -315,6 +316,13 @@ void Clone::check_places() {
   target_->check_mapping(donor_directories);
   for (const auto& tablespace : list_.tablespaces)
     target_->check_tablespace(tablespace.path, tablespace.target);
+  if (!target_->is_used()) return;
+  Leftovers found = look_for_leftovers(*target_, list_);
+  if (found.unremovable.empty()) return;
+  fail(Kind::kTargetRefused,
+       fmt::format("what is in \"{}\" has to go, and the rights of that directory do not let it",
+                   target_->absolute(found.unremovable.front())),
+       "Nothing was changed. Make it readable and writable, or empty it; then run the clone again.");
 }
 
 // Nothing that is asked for after this may refuse: from here on a used directory is changed.
@@ -346,7 +354,11 @@ void Clone::clear_leftovers() {
     progress_.detail(fmt::format("removed {} files and directories that the donor does not have",
                                  found.to_remove.size()));
   for (const auto& name : found.kept_entries)
-    if (!own_configuration_ || !own_configuration_->contains(name)) progress_.note(fmt::format("\"{}\" is not of the donor and is kept", target_->absolute(name)));
+    if (!own_configuration_ || !own_configuration_->contains(name))
+      progress_.note(fmt::format("\"{}\" is not of the donor and is kept", target_->absolute(name)));
+  for (const auto& path : found.unreadable)
+    progress_.warn(fmt::format("\"{}\" cannot be read: it is kept, and is not in the manifest",
+                               target_->absolute(path)));
   for (const auto& directory : found.abandoned)
     progress_.note(fmt::format("tablespace directory \"{}\" is not used any more; what is in it is "
                                "left as it is",
@@ -355,17 +367,11 @@ void Clone::clear_leftovers() {
 }
 
 void Clone::check_space() {
-  std::vector<Target::Need> needs{{target_->path(), 0}};
-  for (const auto& tablespace : list_.tablespaces)
-    needs.push_back({target_->place_of(tablespace.path, tablespace.target), 0});
-  for (const File& file : list_.files) {
-    std::string path(list_.path(file));
-    std::size_t home = 0;
-    for (std::size_t index = 0; index < list_.tablespaces.size(); ++index)
-      if (path.starts_with(list_.tablespaces[index].path + "/")) home = index + 1;
-    needs[home].bytes += file.size - std::min(file.size, target_->room_taken_by(path));
+  for (const Shortage& shortage : find_shortages(*target_, list_)) {
+    if (options_.check_space && !shortage.compresses)
+      fail(Kind::kDisk, shortage.text(), Shortage::hint());
+    progress_.warn(shortage.text());
   }
-  target_->check_space(needs);
 }
 
 void Clone::start_wal() {

@@ -6,13 +6,10 @@
 #include <cerrno>
 #include <filesystem>
 #include <fmt/format.h>
-#include <map>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "helper/base/failure.h"
 #include "helper/disk/directory.h"
-#include "helper/base/size.h"
 
 namespace standby_clone {
 
@@ -54,14 +51,14 @@ void Target::take_directory(const std::string& where, const std::string& link, c
   const TakenDirectory* taken = taken_as(link);
   if (taken != nullptr && taken->path == where) {
     // An earlier run died, or somebody removed it.
-    make_directories(tree_.disk(), where, syncs());
-    return tree_.add_root(link, where);
+    existed = false;
+  } else {
+    // The journal speaks of it before it is there: nothing of ours is ever forgotten.
+    journal_.directories.push_back({where, existed ? Origin::kEmpty : Origin::kMade, link});
+    JournalRecords records;
+    records.directory(journal_.directories.back());
+    append_to_journal(records);
   }
-  // The journal speaks of it before it is there: nothing of ours is ever forgotten.
-  journal_.directories.push_back({where, existed ? Origin::kEmpty : Origin::kMade, link});
-  JournalRecords records;
-  records.directory(journal_.directories.back());
-  append_to_journal(records);
   if (!existed) make_directories(tree_.disk(), where, syncs());
   tree_.add_root(link, where);
   tree_.set_mode(link, directory_mode_);
@@ -69,7 +66,7 @@ void Target::take_directory(const std::string& where, const std::string& link, c
 
 void Target::set_directory_mode(unsigned mode) {
   struct stat status;
-  if (was_cluster() && fstat(directory_.get(), &status) == 0) {
+  if (was_cluster() && fstat(tree_.top(), &status) == 0) {
     bool reads = (status.st_mode & 0050) == 0050;
     adds_group_ = reads && mode != 0750;
     mode = reads ? 0750 : 0700;
@@ -133,30 +130,6 @@ void Target::make_tablespace(const std::string& link, const std::string& donor_d
 }
 
 void Target::empty_wal_directory() const { tree_.remove_content("pg_wal"); }
-
-void Target::check_space(const std::vector<Need>& needs) const {
-  struct FileSystem {
-    std::uint64_t needed = 0, available = 0;
-    std::string directory;
-  };
-  std::map<dev_t, FileSystem> systems;
-  for (const auto& need : needs) {
-    struct stat status;
-    struct statvfs room;
-    if (stat(need.directory.c_str(), &status) != 0 || statvfs(need.directory.c_str(), &room) != 0)
-      fail_on_disk("look at directory", need.directory, errno);
-    auto& system = systems[status.st_dev];
-    system.needed += need.bytes;
-    system.available = static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
-    if (system.directory.empty()) system.directory = need.directory;
-  }
-  for (const auto& [device, system] : systems)
-    if (system.needed > system.available)
-      fail(Kind::kDisk,
-           fmt::format("the clone needs {} on the file system of \"{}\", {} are free",
-                       human_size(system.needed), system.directory, human_size(system.available)),
-           "Make room there, or choose another directory.");
-}
 
 std::uint64_t Target::room_taken_by(const std::string& name) const {
   if (!is_used()) return 0;

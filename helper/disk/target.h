@@ -119,13 +119,6 @@ class Target {
   // Bytes of a file that is there already.
   std::uint64_t room_taken_by(const std::string& path) const;
 
-  struct Need {
-    std::string directory;  // absolute, exists
-    std::uint64_t bytes = 0;
-  };
-  // kDisk if a file system has less room than all that goes there.
-  void check_space(const std::vector<Need>& needs) const;
-
   // --- files; thread-safe ---
 
   // A file to write, made if it is not there. What is there and not a file of this directory

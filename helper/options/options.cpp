@@ -34,6 +34,7 @@ struct Raw {
   std::string receive_timeout;
   std::vector<std::string> mappings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
+  bool no_check_space = false;
   bool recovery_conf = false;
 };
 
@@ -164,6 +165,7 @@ void check_and_fill(const Raw& raw, Options& options) {
   options.write_manifest = !raw.no_manifest;
   options.verify_checksums = !raw.no_verify;
   options.sync = !raw.no_sync;
+  options.check_space = !raw.no_check_space;
   options.jobs = jobs_of(raw.jobs);
   options.is_named = !options.name.empty();
   if (!options.is_named) options.name = host_name().substr(0, 63);
@@ -405,6 +407,9 @@ Parsed parse_options(int argc, const char* const* argv) {
                "with --delta: take the donor's configuration files, too")
       ->group(kTargetGroup);
   app.add_flag("-N,--no-sync", raw.no_sync, "do not wait until all is safely on disk")
+      ->group(kTargetGroup);
+  app.add_flag("--no-check-space", raw.no_check_space,
+               "begin also where there seems to be too little room")
       ->group(kTargetGroup);
 
   app.add_option("-d,--dbname", options.connection,

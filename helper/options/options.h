@@ -51,6 +51,7 @@ struct Options {
   std::int8_t compression_level = 0;
   bool verify_checksums = true;
   bool sync = true;
+  bool check_space = true;
   bool delta = false;  // bring a cluster that is there up to date
   bool assume_stopped = false;  // ... also where it is not known that no server runs in it; never by request
   bool donor_config = false;  // and give it the donor's configuration

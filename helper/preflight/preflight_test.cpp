@@ -100,6 +100,11 @@ TEST(Space, AddsUpWhatGoesToOneFileSystem) {
   ASSERT_NE(space, nullptr);
   EXPECT_EQ(space->verdict, Verdict::kError);  // each alone would fit
   EXPECT_EQ(space->kind, Kind::kDisk);
+  EXPECT_NE(space->hint.find("--no-check-space"), std::string::npos) << space->hint;
+  options.check_space = false;
+  Findings overridden;
+  check_space(options, donor, overridden);
+  EXPECT_EQ(find(overridden, "space")->verdict, Verdict::kWarning);
 }
 
 TEST(Space, WalIsAGuessAndWarnsOnly) {

@@ -1,10 +1,13 @@
 // space.cpp: directories and the room in them.
 #include <algorithm>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <map>
 
 #include "helper/base/size.h"
+#include "helper/base/unique_fd.h"
 #include "helper/claim/look.h"
+#include "helper/plan/space.h"
 #include "helper/preflight/directory.h"
 #include "helper/preflight/host.h"
 
@@ -99,6 +102,7 @@ struct Load {
   std::uint64_t available = 0, reusable = 0;
   std::uint64_t needed = 0;
   std::uint64_t wal = 0;  // a guess
+  bool compresses = false;
 };
 
 class Loads {
@@ -108,6 +112,8 @@ class Loads {
     Load& load = loads_[room.device];
     if (load.directory.empty()) load.directory = directory;
     load.available = room.available;
+    UniqueFd opened(open(nearest_existing(directory).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    load.compresses = opened && compresses(opened.get());
     return load;
   }
 
@@ -118,14 +124,16 @@ class Loads {
     load.reusable += bytes_in(directory);
   }
 
-  void report(Findings& findings) const {
+  void report(bool is_needed, Findings& findings) const {
     for (const auto& [device, load] : loads_) {
       std::uint64_t available = load.available + load.reusable;
       std::string detail =
           fmt::format("the clone needs {} on the file system of \"{}\", {} are free",
                       human_size(load.needed), load.directory, human_size(available));
-      if (load.needed > available)
-        findings.fail("space", Kind::kDisk, detail, "Make room there, or choose another directory.");
+      if (load.needed > available && is_needed && !load.compresses)
+        findings.fail("space", Kind::kDisk, detail, Shortage::hint());
+      else if (load.needed > available)
+        findings.warn("space", detail, load.compresses ? "It compresses: less may do." : "");
       else if (load.needed + load.wal > available)
         findings.warn("space", detail,
                       fmt::format("At the donor's present rate {} of WAL come along: make room, or "
@@ -181,7 +189,7 @@ void check_space(const Options& options, const DonorReport& donor, Findings& fin
     load.needed += donor.wal_segment_size;
     load.wal = wal_to_come(options, donor, bytes);
   }
-  loads.report(findings);
+  loads.report(options.check_space, findings);
 }
 
 }  // namespace standby_clone

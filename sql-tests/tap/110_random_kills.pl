@@ -1,5 +1,5 @@
 # Whatever breaks, at moments of chance, under writes: streams, the control connection, WAL senders, the helper, the
-# clone worker, the donor, the network. No server starts in what a failed run leaves, and the same
+# clone worker, the donor, the network; a second helper in the same directory, processes left of a standby. No server starts in what a failed run leaves, and the same
 # command, again and again, makes a standby that is equal.
 #
 # STANDBY_CLONE_ROUNDS: how many rounds. STANDBY_CLONE_SEED: of the first; each next round has the next number, which
@@ -60,6 +60,16 @@ SQL
 		start_load();
 		1;
 	},
+	'a second helper' => sub {
+		my ($run, @command) = @_;
+		return 0 if sql('SELECT count(*) FROM clone_progress') eq '0';    # before that it has not taken the directory
+		my $second = run_clone(@command);
+		# Unless the first one has ended meanwhile.
+		return 0 unless $run->is_running;
+		ok((grep { $second->finish eq $_ } @StandbyClone::EXIT{qw(target preflight connection lost donor)}), 'a second helper is refused')
+		  or diag($second->err);
+		1;
+	},
 	'the network' => sub {
 		$network->cut;
 		usleep(int(rand(800_000)));
@@ -83,7 +93,7 @@ sub try_once
 		my ($when, $what) = @$event;
 		usleep(10_000) while $run->is_running && time() - $since < $when;    # a moment that rand() chose
 		last unless $run->is_running;
-		my $hit = $hazards{$what}->($run);
+		my $hit = $hazards{$what}->($run, @command);
 		push @$history, sprintf('%.2f s: %s%s', time() - $since, $what, $hit ? '' : ' (not there)');
 		$struck{$what}++ if $hit;
 	}
@@ -136,6 +146,33 @@ sub try_until_complete
 
 sub slot_is_there { return sql("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$_[0]'") eq '1' }
 
+# The standby ends; of one that is killed a process may be left, which the next delta does not overlook.
+my $orphan;
+
+sub end_standby
+{
+	my ($standby) = @_;
+	my $how = int(rand(3));
+	return $standby->stop($how ? 'fast' : 'immediate') if $how < 2;
+	$orphan = $standby->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'");
+	kill 'STOP', $orphan;
+	my ($postmaster) = content_of($standby->data_dir . '/postmaster.pid') =~ /(\d+)/;
+	$standby->kill9;
+	return wait_until('the postmaster is dead', sub { !kill 0, $postmaster });
+}
+
+sub end_orphan
+{
+	my ($what, $standby, @options) = @_;
+	clone_fails(run_clone(undef, $standby, $network->options, @options), 'target', qr/processes of a PostgreSQL server still use/,
+		"$what: a process is left")
+	  if grep { $_ eq '--delta' } @options;
+	kill 'KILL', $orphan;
+	wait_until("$what: it is gone", sub { !kill 0, $orphan });
+	$struck{'an orphan'}++;
+	$orphan = undef;
+}
+
 my ($standby, $name, $tries) = (undef, '', 0);
 start_load();
 for my $round (1 .. $rounds)
@@ -159,6 +196,7 @@ for my $round (1 .. $rounds)
 	}
 	my @options = ('--name', $name, '-j', 1 + int(rand(4)), '-r', $is_delta ? '6M' : '20M',
 		(rand() < 0.5 ? '-N' : ()), ($is_delta ? '--delta' : ()));
+	end_orphan($what, $standby, @options) if $orphan;
 	my $is_complete = try_until_complete($what, \@history, $standby, @options);
 	$tries += grep { /^ended/ } @history;
 	if ($is_complete && !slot_is_there($name))
@@ -177,8 +215,9 @@ for my $round (1 .. $rounds)
 	}
 	note("$what: $_") for @history;
 	start_load() if $round < $rounds;
-	$standby->stop(rand() < 0.5 ? 'fast' : 'immediate');
+	end_standby($standby);
 }
+kill 'KILL', $orphan if $orphan;
 is_clean_on($primary, 'in the end', $name);
 unlike(content_of($primary->logfile), qr/PANIC:|TRAP:|was terminated by signal (?:4|6|7|8|11)\b/, 'the donor has not crashed of itself');
 note("$rounds rounds, $tries runs; struck: " . join(', ', map { "$_ $struck{$_}" } sort keys %struck)

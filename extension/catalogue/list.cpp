@@ -130,7 +130,7 @@ bool has_content(const char* link) {
   snprintf(path, sizeof(path), "%s/" TABLESPACE_VERSION_DIRECTORY, link);
   struct stat status;
   if (stat(path, &status) == 0) return true;
-  pg_usleep(100 * 1000);
+  pg_usleep(100 * 1000);  // once, where the clone is about to be refused
   if (stat(path, &status) == 0) return true;
   if (lstat(link, &status) != 0 && errno == ENOENT) return false;
   refuse_own(link, "leads to a place without a directory " TABLESPACE_VERSION_DIRECTORY);

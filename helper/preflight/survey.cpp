@@ -33,12 +33,6 @@ Frame decode_or_distrust(const Message& message) {
   return frame;
 }
 
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const auto& line : lines) text += "\n" + line;
-  return text;
-}
-
 }  // namespace
 
 FileList list_files_of(Connection& connection, const std::string& schema, const StopSource& stop,
@@ -81,8 +75,10 @@ void take_sizes(const FileList& list, DonorReport& report, Findings& findings) {
                                       ? ""
                                       : fmt::format(", {} tablespaces outside the data directory",
                                                     list.tablespaces.size())));
-  if (!list.skipped.empty())
-    findings.warn("links", "links and special files do not travel:" + joined(list.skipped),
+  std::string skipped;
+  for (const auto& [path, why] : list.skipped) skipped += fmt::format("\n{} {}", path, why);
+  if (!skipped.empty())
+    findings.warn("links", "links and special files do not travel:" + skipped,
                   "Put what the standby needs of them there by hand.");
 }
 

@@ -100,6 +100,12 @@ class Terminal {
   UniqueFd ours_, before_;
 };
 
+// All that was said until now.
+std::string shown_of(Terminal& terminal, Progress& progress) {
+  EXPECT_TRUE(progress.is_written_within(std::chrono::seconds(10)));
+  return terminal.shown();
+}
+
 constexpr char kWipe[] = "\r\033[K";
 
 // What stands on the last line of the terminal at the end.
@@ -309,7 +315,7 @@ TEST_P(ProgressBar, fits_its_terminal_in_every_phase) {
     Progress progress({});
     progress.enter(static_cast<Phase>(phase));
     progress.tick(reading_of(1234567890123, 9876543210987));
-    std::string shown = terminal.shown();
+    std::string shown = shown_of(terminal, progress);
     EXPECT_TRUE(shown.starts_with(kWipe)) << shown;
     std::string bar = last_drawn(shown);
     EXPECT_LT(bar.size(), GetParam()) << bar;
@@ -327,7 +333,7 @@ TEST(ProgressBar, grows_with_the_bytes) {
     Progress progress({});
     progress.enter(Phase::kCopying);
     progress.tick(reading_of(percent, 100));
-    std::string bar = last_drawn(terminal.shown());
+    std::string bar = last_drawn(shown_of(terminal, progress));
     EXPECT_EQ(std::count(bar.begin(), bar.end(), '#'), std::min<std::int64_t>(percent, 100) * 40 / 100)
         << bar;
     EXPECT_NE(bar.find("4 streams"), std::string::npos) << bar;
@@ -342,12 +348,12 @@ TEST(ProgressBar, makes_way_for_lines_and_is_gone_at_the_end) {
     Progress progress({});
     progress.enter(Phase::kCopying);
     progress.tick(reading_of(1, 2));
-    EXPECT_NE(terminal.shown().find("copying ["), std::string::npos);
+    EXPECT_NE(shown_of(terminal, progress).find("copying ["), std::string::npos);
     progress.warn("careful");
-    EXPECT_EQ(terminal.shown(), std::string(kWipe) + "pg_standby_clone: warning: careful\n");
+    EXPECT_EQ(shown_of(terminal, progress), std::string(kWipe) + "pg_standby_clone: warning: careful\n");
     progress.enter(Phase::kWal);
     progress.tick(reading_of(2, 2));
-    EXPECT_TRUE(last_drawn(terminal.shown()).starts_with("receiving WAL up to the end of the backup ("));
+    EXPECT_TRUE(last_drawn(shown_of(terminal, progress)).starts_with("receiving WAL up to the end of the backup ("));
   }
   EXPECT_EQ(terminal.shown(), kWipe);
 }

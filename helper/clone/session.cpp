@@ -288,7 +288,10 @@ Session::Reached Session::reach(const Address& address, bool is_same_place) cons
     check_same_cluster(enter(*connection, procedure_, facts_.token, 0, stop_), donor_);
   } catch (const Failure& failure) {
     std::lock_guard lock(address_mutex_);
-    if (failure.kind == Kind::kSessionGone) heir_ = where;
+    if (failure.kind == Kind::kSessionGone) {
+      heir_ = where;
+      note_forgotten(*connection);
+    }
     throw;
   }
   return {std::move(connection), where};
@@ -306,11 +309,19 @@ std::unique_ptr<Connection> Session::open_stream(std::uint16_t number) const {
   try {
     enter(*connection, procedure_, facts_.token, number, stop_);
   } catch (const Failure& failure) {
-    if (failure.kind == Kind::kSessionGone && connection->server_start() != server_start_)
-      check_is_one_server();
+    if (failure.kind == Kind::kSessionGone) {
+      note_forgotten(*connection);
+      if (connection->server_start() != server_start_) check_is_one_server();
+    }
     throw;
   }
   return connection;
+}
+
+// A server that has not been started again and yet knows nothing of the clone lost its memory in a crash. Its
+// own word of that, a warning, is for no clone's connection.
+void Session::note_forgotten(const Connection& connection) const {
+  if (!server_start_.empty() && connection.server_start() == server_start_) has_crashed_ = true;
 }
 
 // A connection has reached a server that knows nothing of the clone. Has the donor gone, or is there another

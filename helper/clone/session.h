@@ -126,6 +126,7 @@ class Session {
   void check_state() const;
   void start_pulse();
   void check_is_one_server() const;
+  void note_forgotten(const Connection& connection) const;
   void prove_server(Connection& connection) const;
   void lose_control(const Failure& failure);
   Reached reach_again(Failure failure);
@@ -156,7 +157,7 @@ class Session {
   std::optional<Backoff> backoff_;  // of the control connection
   std::atomic<std::chrono::steady_clock::time_point> found_silent_{}, control_heard_{};
   std::atomic<std::int32_t> wal_sender_pid_{0};
-  std::atomic<bool> has_crashed_{false};
+  mutable std::atomic<bool> has_crashed_{false};
   std::optional<Pulse> pulse_;     // from the beginning on
   std::future<Reached> reaching_;  // last: its thread uses the others
 };

@@ -97,13 +97,11 @@ std::string Target::place_of(const std::string& link, const std::string& donor_d
 }
 
 void Target::make_wal_directory() {
-  if (!options_.wal_directory.empty())
-    take_directory(options_.wal_directory, "pg_wal", "WAL directory");
-  const TakenDirectory* taken = taken_as("pg_wal");
-  if (taken != nullptr)
-    tree_.make_link("pg_wal", taken->path);
-  else
-    tree_.make_directory("pg_wal", directory_mode_);
+  std::string where = options_.wal_directory;
+  if (const TakenDirectory* taken = taken_as("pg_wal"); where.empty() && taken != nullptr) where = taken->path;
+  if (where.empty()) return tree_.make_directory("pg_wal", directory_mode_);
+  take_directory(where, "pg_wal", "WAL directory");
+  tree_.make_link("pg_wal", where);
 }
 
 void Target::make_directory(const std::string& name) {

@@ -55,6 +55,10 @@ Target::Target(const TargetOptions& options, Found found)
   try {
     take_lock(found.lock_file);
     if (state_ == State::kResumed) {
+      // What is gone the layout makes again.
+      std::error_code error;
+      for (const auto& taken : journal_.directories)
+        if (!taken.link.empty() && fs::is_directory(taken.path, error)) tree_.add_root(taken.link, taken.path);
       journal_file_ = JournalFile::reopen(tree_, journal_.size);
       return;
     }

@@ -86,8 +86,12 @@ void Output::run(Queue& queue) {
 
 void Output::write_out(Queue& queue, const Text& text) {
   std::string wiped = queue.bar_drawn || text.is_bar ? "\r\033[K" : "";
-  if (text.fd == STDERR_FILENO || queue.bar_drawn) write_all(STDERR_FILENO, wiped);
-  write_all(text.fd, text.text);
+  if (text.fd == STDERR_FILENO) {
+    write_all(text.fd, wiped + text.text);
+  } else {
+    write_all(STDERR_FILENO, wiped);
+    write_all(text.fd, text.text);
+  }
   queue.bar_drawn = text.is_bar;
 }
 

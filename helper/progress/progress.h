@@ -72,8 +72,6 @@ class Progress {
   void fail(const Failure& failure, const std::string& what_remains);
   // Until all that was said is written. Nothing may be said after it.
   void finish();
-  // Waits for so long at most. Whether all that was said so far is written.
-  bool is_written_within(std::chrono::milliseconds limit) { return output_.is_written_within(limit); }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -31,7 +31,7 @@ for my $signal (qw(INT TERM HUP))
 	is_not_startable($directory, "SIG$signal");
 	is_clean_on($primary, "SIG$signal");
 	is($primary->safe_psql('postgres', 'SELECT state, error FROM clone_status() LIMIT 1'),
-		'cancelled|stopped', "SIG$signal: the donor knows");
+		"cancelled|stopped by SIG$signal", "SIG$signal: the donor knows");
 }
 
 # Ended before anything came, there is nothing to keep.

@@ -57,7 +57,7 @@ for my $streams (1, 4)
 	clone_fails($run, 'connection', qr/reach different servers/, "-j $streams");
 	cmp_ok($run->seconds, '<', 30, "-j $streams: soon");
 	is(scalar(() = $run->err =~ /going on with another session/g), 0, "-j $streams: in one session");
-	is_clean_on($primary, "-j $streams", 'clone');
+	is_clean_on($primary, "-j $streams", 'other');
 }
 cmp_ok(checkpoints() - $before, '<=', 2, 'with one checkpoint each');
 

@@ -30,7 +30,7 @@ $run->signal('INT') for 1, 2;
 clone_fails($run, 'cancelled', qr/stopped by SIGINT\n.*run the same command again to go on/s, 'one signal that comes twice');
 
 # The donor's encoding knows no such byte.
-my $directory = scratch('texts');
+my $directory = PostgreSQL::Test::Utils::tempdir_short();    # what the donor keeps of a path is not long
 my %odd = (utf8 => "$directory/\xe6\x97\xa5", none => "$directory/s\xff");
 for my $name (sort keys %odd)
 {

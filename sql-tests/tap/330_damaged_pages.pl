@@ -56,7 +56,8 @@ my $before = -s $primary->logfile;
 my $place = new_place('of_garbage');
 my $run = start_clone($primary, $place, '-N', '--no-slot', '-j', '4');
 within(30, 'garbage', sub { $run->finish });
-clone_fails($run, 'corrupted', qr/@{[$blocks + 3]} pages of the donor have wrong checksums/, 'garbage: each page is counted');
+# A checksum has 16 bits: of thousands of pages one or two are right by chance.
+clone_fails($run, 'corrupted', qr/(?:@{[join '|', map { $blocks + $_ } 1 .. 3]}) pages of the donor have wrong checksums/, 'garbage: each page is counted');
 for my $told ([ 'the donor', substr(content_of($primary->logfile), $before) ], [ 'the program', $run->err ])
 {
 	my ($who, $text) = @$told;

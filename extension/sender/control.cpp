@@ -391,15 +391,15 @@ void acknowledge_label(Control& control) {
   session::wake(worker);
 }
 
-void note_outcome(Control& control, State outcome, const char* error) {
-  if (outcome != State::kCompleted) session::note_error(control.connection->session, error);
-  session::Record& record = record_of(control);
+void note_outcome(const session::Handle& session, State outcome, const char* error) {
+  if (outcome != State::kCompleted) session::note_error(session, error);
+  session::Record& record = *session.record;
   session::Locked::begin();
   record.outcome = outcome;
   pid_t worker = record.worker_pid;
   session::Locked::end();
   // In the wait for the checkpoint only a cancel is heard.
-  if (outcome != State::kCompleted) worker::interrupt(control.connection->session);
+  if (outcome != State::kCompleted) worker::interrupt(session);
   session::wake(worker);
 }
 
@@ -411,7 +411,7 @@ void report_outcome(Control& control, const protocol::Outcome& outcome) {
     violation("a clone that is complete before its slot is handed over");
   const char* error = outcome.error.empty() ? "" : checked_cstring(outcome.error, "the error");
   if (stage == session::Stage::kOver) return;  // the first one counts
-  note_outcome(control, outcome.state, error[0] != '\0' ? error : "the helper gave up");
+  note_outcome(control.connection->session, outcome.state, error[0] != '\0' ? error : "the helper gave up");
 }
 
 void send_label(Control& control) {
@@ -506,6 +506,10 @@ void serve_meanwhile(Control& control) {
 }
 
 }  // namespace
+
+void fail_clone(const session::Handle& session, const char* error) {
+  if (session::stage_of(session) != session::Stage::kOver) note_outcome(session, State::kFailed, error);
+}
 
 void serve_control(Connection& connection, const protocol::Hello& hello) {
   Control control{};

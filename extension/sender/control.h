@@ -13,8 +13,13 @@ struct Connection {
   Channel channel;
   session::Handle session;
   session::StreamSlot* slot;  // NULL on a control connection
+  bool is_control;            // welcomed as such
   Oid records;  // clone_records; InvalidOid where an older version's script made the objects
 };
+
+// What the control connection met that no other connection would be spared: the clone ends, and frees what it
+// holds at once, not when its lease is over.
+void fail_clone(const session::Handle& session, const char* error);
 
 void serve_control(Connection& connection, const protocol::Hello& hello);
 

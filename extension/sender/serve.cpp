@@ -203,7 +203,8 @@ void converse() {
   if (hello.role != 0 || hello.token != protocol::Token{})
     connection.session = session::attach(hello.token);
   welcome();
-  if (hello.role == 0)
+  connection.is_control = hello.role == 0;
+  if (connection.is_control)
     serve_control(connection, hello);
   else
     serve_stream(connection, hello);
@@ -234,8 +235,12 @@ void serve(Oid records) {
     FlushErrorState();
     // The first cause is kept in the session: a helper that sees only the end of
     // this connection asks for it on the control connection.
-    if (connection.slot != nullptr && ends_clone(error->sqlerrcode))
-      session::note_error(connection.session, error->message);
+    if (connection.session.record != nullptr && ends_clone(error->sqlerrcode)) {
+      if (connection.slot != nullptr)
+        session::note_error(connection.session, error->message);
+      else if (connection.is_control)
+        fail_clone(connection.session, error->message);
+    }
     settle_output();
     error->elevel = FATAL;
     ThrowErrorData(error);

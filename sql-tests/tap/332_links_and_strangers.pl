@@ -75,21 +75,22 @@ unlike($run->err, qr/lost\+found|snapshot/, 'file systems\' own are not worth a 
 chmod 0700, @closed;
 
 # --- what is the server's own and cannot come ---------------------------------------------
-# Before anything is copied. Without a tablespace's place the server itself can make no checkpoint.
+# Before anything is copied.
 my $refused = 0;
 sub is_refused
 {
-	my ($path, $why, $what, $clone_says) = @_;
+	my ($path, $why, $what) = @_;
 	my $place = new_place("refused" . ++$refused);
 	my $named = qr/"\Q$path\E" of the data directory $why: a clone without it would be corrupt/;
 	my ($code, $out, $err) = $primary->psql('postgres', 'SELECT * FROM check_standby_clone()');
 	like($err, $named, "$what: named by the donor's checks");
 	my $run = run_clone($primary, $place, '-N', '--no-slot', '-T', "$inside=" . scratch("space$refused"));
 	isnt($run->finish, 0, "$what: refused");
-	like($run->err, $clone_says // $named, "$what: the clone says why");
+	like($run->err, $named, "$what: the clone says why");
 	ok(!-e $place->data_dir . '/base/5/1259', "$what: nothing was copied");
 	return;
 }
+$primary->safe_psql('postgres', 'CHECKPOINT');    # it shall have nothing to write where it cannot
 my $closed = "$database/" . $primary->safe_psql('other', q(SELECT pg_relation_filenode('t')));
 chmod 0, "$data/$closed";
 is_refused($closed, 'cannot be read by the server', 'a segment that cannot be read');
@@ -99,9 +100,9 @@ is_refused('pg_twophase', 'is a link that leads nowhere', 'a link that leads now
 rename "$elsewhere/gone", "$elsewhere/pg_twophase";
 my $link = 'pg_tblspc/' . value("SELECT oid FROM pg_tablespace WHERE spcname = 'inside'");
 rename $inside, "$inside.gone";
-is_refused($link, 'leads to a place without a directory PG_\w+', 'a tablespace that is not there', qr/checkpoint request failed/);
+is_refused($link, 'leads to a place without a directory PG_\w+', 'a tablespace that is not there');
 make_path($inside);
-is_refused($link, 'leads to a place without a directory PG_\w+', 'a tablespace that is not mounted', qr/checkpoint request failed/);
+is_refused($link, 'leads to a place without a directory PG_\w+', 'a tablespace that is not mounted');
 rmdir $inside;
 rename "$inside.gone", $inside;
 is_clean_on($primary, 'refused', 'odd');

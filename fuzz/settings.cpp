@@ -6,10 +6,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string conninfo = "host=primary application_name='a b'";
-  std::string once = standby_clone::standby_settings(text_of(data, size), conninfo, "slot");
+  std::string once = standby_clone::standby_settings(text_of(data, size), conninfo, "slot", {});
   require(once.ends_with("\nprimary_conninfo = 'host=primary application_name=''a b'''\n"
                          "primary_slot_name = 'slot'\n"));
-  require(standby_clone::standby_settings(once, conninfo, "slot") == once);
+  require(standby_clone::standby_settings(once, conninfo, "slot", {}) == once);
   std::string quoted = standby_clone::quote_setting(text_of(data, size));
   require(quoted.size() >= size + 2 && quoted.front() == '\'' && quoted.back() == '\'');
   return 0;

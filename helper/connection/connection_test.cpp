@@ -148,8 +148,8 @@ class Peer {
                            "Fproc.c" + std::string(1, '\0') + "L12" + std::string(1, '\0') + "RInit" +
                            std::string(2, '\0');
         std::string message = "E" + std::string(3, '\0') + static_cast<char>(body.size() + 4) + body;
+        ++asked_;  // before the answer: whoever has it may look at once
         [[maybe_unused]] auto sent = send(client, message.data(), message.size(), 0);
-        ++asked_;
         close(client);
       }
     });

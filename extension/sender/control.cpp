@@ -391,18 +391,6 @@ void acknowledge_label(Control& control) {
   session::wake(worker);
 }
 
-void note_outcome(const session::Handle& session, State outcome, const char* error) {
-  if (outcome != State::kCompleted) session::note_error(session, error);
-  session::Record& record = *session.record;
-  session::Locked::begin();
-  record.outcome = outcome;
-  pid_t worker = record.worker_pid;
-  session::Locked::end();
-  // In the wait for the checkpoint only a cancel is heard.
-  if (outcome != State::kCompleted) worker::interrupt(session);
-  session::wake(worker);
-}
-
 void report_outcome(Control& control, const protocol::Outcome& outcome) {
   if (!protocol::is_ended(outcome.state) || outcome.state > State::kCancelled)
     violation("an outcome that is none");
@@ -410,8 +398,7 @@ void report_outcome(Control& control, const protocol::Outcome& outcome) {
   if (outcome.state == State::kCompleted && !session::row_of(stage).may_complete)
     violation("a clone that is complete before its slot is handed over");
   const char* error = outcome.error.empty() ? "" : checked_cstring(outcome.error, "the error");
-  if (stage == session::Stage::kOver) return;  // the first one counts
-  note_outcome(control.connection->session, outcome.state, error[0] != '\0' ? error : "the helper gave up");
+  end_clone(control.connection->session, outcome.state, error[0] != '\0' ? error : "the helper gave up");
 }
 
 void send_label(Control& control) {
@@ -507,8 +494,17 @@ void serve_meanwhile(Control& control) {
 
 }  // namespace
 
-void fail_clone(const session::Handle& session, const char* error) {
-  if (session::stage_of(session) != session::Stage::kOver) note_outcome(session, State::kFailed, error);
+void end_clone(const session::Handle& session, State outcome, const char* error) {
+  if (session::stage_of(session) == session::Stage::kOver) return;
+  if (outcome != State::kCompleted) session::note_error(session, error);
+  session::Record& record = *session.record;
+  session::Locked::begin();
+  record.outcome = outcome;
+  pid_t worker = record.worker_pid;
+  session::Locked::end();
+  // In the wait for the checkpoint only a cancel is heard.
+  if (outcome != State::kCompleted) worker::interrupt(session);
+  session::wake(worker);
 }
 
 void serve_control(Connection& connection, const protocol::Hello& hello) {

@@ -17,9 +17,9 @@ struct Connection {
   Oid records;  // clone_records; InvalidOid where an older version's script made the objects
 };
 
-// What the control connection met that no other connection would be spared: the clone ends, and frees what it
-// holds at once, not when its lease is over.
-void fail_clone(const session::Handle& session, const char* error);
+// The helper's last word, or what the control connection met that no other connection would be spared: the clone
+// frees what it holds at once, not when its lease is over. The first such end counts.
+void end_clone(const session::Handle& session, protocol::State outcome, const char* error);
 
 void serve_control(Connection& connection, const protocol::Hello& hello);
 

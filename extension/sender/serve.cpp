@@ -239,7 +239,7 @@ void serve(Oid records) {
       if (connection.slot != nullptr)
         session::note_error(connection.session, error->message);
       else if (connection.is_control)
-        fail_clone(connection.session, error->message);
+        end_clone(connection.session, protocol::State::kFailed, error->message);
     }
     settle_output();
     error->elevel = FATAL;

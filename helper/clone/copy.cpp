@@ -180,13 +180,13 @@ void Copy::work(std::uint16_t number, Backoff& backoff, std::unique_ptr<Stream>&
 }
 
 void Copy::note_break(std::uint16_t number, const Stream& stream, const Failure& failure) {
-  std::lock_guard lock(broken_mutex_);
+  std::lock_guard lock(notes_mutex_);
   broken_over_.erase(number);
   if (failure.kind == Kind::kLostDonor && !stream.owed().empty()) broken_over_[number] = stream.owed();
 }
 
 std::set<std::string> Copy::broken_over() const {
-  std::lock_guard lock(broken_mutex_);
+  std::lock_guard lock(notes_mutex_);
   std::set<std::string> paths;
   for (const auto& [number, path] : broken_over_) paths.insert(path);
   return paths;

@@ -89,9 +89,8 @@ class Copy {
   std::atomic<bool> has_opened_{false};  // one stream at least, once
   std::vector<std::thread> threads_;
   std::string control_file_;
-  mutable std::mutex broken_mutex_;
+  mutable std::mutex notes_mutex_;  // for the three below
   std::map<std::uint16_t, std::string> broken_over_;  // by stream
-  std::mutex notes_mutex_;  // for the two below
   std::map<std::string, unsigned, std::less<>> silent_files_;  // connections given up over each
   std::map<std::string, unsigned> damaged_files_;  // lines that have named each
   std::atomic<unsigned> reading_{0};  // streams that have files to read yet

@@ -20,14 +20,9 @@ struct BackendCounts {
 };
 BackendCounts count_backends();
 
-// 19 has handlers of another type, and its own word for the one that ignores.
-inline void ignore_signal(int signal) {
-#if PG_VERSION_NUM >= 190000
-  pqsignal(signal, PG_SIG_IGN);
-#else
-  pqsignal(signal, SIG_IGN);
-#endif
-}
+// 19 has handlers of another type; what ignores is no function but a number, whatever its type (its
+// PG_SIG_IGN is a cast between functions that clang warns of).
+inline void ignore_signal(int signal) { pqsignal(signal, std::bit_cast<pqsigfunc>(SIG_IGN)); }
 
 // What pg_stat_progress_basebackup has beside phase and sizes.
 inline void show_full_backup() {

@@ -1,4 +1,4 @@
-// configuration.cpp: the grammar of postgresql.conf, and of what pg_hba.conf and pg_ident.conf include.
+// configuration.cpp: the grammar of postgresql.conf, and what pg_hba.conf, pg_ident.conf and pg_hosts.conf include and name.
 #include "helper/standby/configuration.h"
 
 #include <algorithm>
@@ -162,13 +162,16 @@ OwnConfiguration::OwnConfiguration(const std::string& data_directory, const std:
   for (const auto& directory : own.directories)
     if (directory.starts_with(home_ + "/")) directories_.push_back(directory.substr(home_.size() + 1));
   std::vector<std::string> rules{home_ + "/pg_hba.conf", home_ + "/pg_ident.conf"};
+  std::vector<std::string> hosts{home_ + "/pg_hosts.conf"};
   for (const auto& setting : own.settings) {
     if (!setting.name.ends_with("_file") || setting.value.empty()) continue;
     std::string file = (fs::path(home_) / setting.value).lexically_normal().string();
     add(file);
     if (setting.name == "hba_file" || setting.name == "ident_file") rules.push_back(file);
+    if (setting.name == "hosts_file") hosts.push_back(file);
   }
-  for (const auto& file : rules) add_access_rules(file, 0);
+  for (const auto& file : rules) add_access_rules(file, Rules::kAccess, 0);
+  for (const auto& file : hosts) add_access_rules(file, Rules::kHosts, 0);
 }
 
 bool OwnConfiguration::contains(std::string_view path) const {
@@ -187,8 +190,9 @@ void OwnConfiguration::add(const std::string& path) {
   if (!is_of_cluster(relative) && !contains(relative)) files_.push_back(relative);
 }
 
-// "@file" anywhere, and lines that include (16 and later).
-void OwnConfiguration::add_access_rules(const std::string& path, int depth) {
+// "@file" anywhere, and lines that include (16 and later). A line of pg_hosts.conf (19 and later) is a host, its
+// certificate, key and authorities, and commands.
+void OwnConfiguration::add_access_rules(const std::string& path, Rules rules, int depth) {
   auto text = text_of(path);
   if (!text || depth == kDepthMax) return;
   std::istringstream lines(*text);
@@ -197,16 +201,18 @@ void OwnConfiguration::add_access_rules(const std::string& path, int depth) {
     std::replace_if(line.begin(), line.end(), [](char letter) { return letter == ',' || letter == '"'; }, ' ');
     std::istringstream words(line);
     std::string word, first;
-    while (words >> word) {
+    for (int at = 0; words >> word; ++at) {
       if (word.size() > 1 && word.front() == '@') {
         add(beside(path, word.substr(1)));
       } else if (first == "include" || first == "include_if_exists") {
         add(beside(path, word));
-        add_access_rules(beside(path, word), depth + 1);
+        add_access_rules(beside(path, word), rules, depth + 1);
       } else if (first == "include_dir") {
         std::string directory = beside(path, word);
         if (directory.starts_with(home_ + "/")) directories_.push_back(directory.substr(home_.size() + 1));
-        for (const auto& file : files_in(directory)) add_access_rules(file, depth + 1);
+        for (const auto& file : files_in(directory)) add_access_rules(file, rules, depth + 1);
+      } else if (rules == Rules::kHosts && at >= 1 && at <= 3) {
+        add((fs::path(home_) / word).lexically_normal().string());
       }
       if (first.empty()) first = word;
     }

@@ -43,8 +43,11 @@ class OwnConfiguration {
   const std::vector<std::string>& files() const { return files_; }
 
  private:
+  // Who may connect, and with which certificates: pg_hba.conf and pg_ident.conf; pg_hosts.conf.
+  enum class Rules { kAccess, kHosts };
+
   void add(const std::string& path);
-  void add_access_rules(const std::string& path, int depth);
+  void add_access_rules(const std::string& path, Rules rules, int depth);
 
   std::string home_;
   std::vector<std::string> files_, directories_;

@@ -135,15 +135,20 @@ TEST(OwnConfiguration, is_what_the_host_reads) {
   put(dir + "/tls/ca.crt", "x");
   put(dir + "/access.conf", "host @databases.txt all samehost trust\ninclude more.conf # 16\n");
   put(dir + "/more.conf", "local all \"postgres\",@users.txt trust\n");
+  put(dir + "/pg_hosts.conf", "db.example \"sni.crt\" sni.key other-ca.crt passphrase.sh\n/default/ x y\ninclude hosts.more\n");
+  put(dir + "/hosts.more", "other.example more.crt more.key\n");
+  for (const char* name : {"sni.crt", "sni.key", "other-ca.crt", "passphrase.sh", "more.crt", "more.key"})
+    put(dir + "/" + name, "x\n");
   for (const char* name : {"pg_hba.conf", "databases.txt", "users.txt", "server.key", "other.txt", "base/1/1259",
                            "postgresql.auto.conf"})
     put(dir + "/" + name, "x\n");
   OwnConfiguration own(dir, "");
   for (const char* name : {"postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "own/main.conf", "conf.d/a.conf",
                            "conf.d/the-donors.conf", "tls/ca.crt", "access.conf", "more.conf", "databases.txt",
-                           "users.txt", "server.key"})
+                           "users.txt", "server.key", "pg_hosts.conf", "hosts.more", "sni.crt", "sni.key",
+                           "other-ca.crt", "more.crt", "more.key"})
     EXPECT_TRUE(own.contains(name)) << name;
-  for (const char* name : {"pg_ident.conf", "other.txt", "base/1/1259", "PG_VERSION", "conf.d/sub/a.conf", "server.crt"})
+  for (const char* name : {"pg_ident.conf", "other.txt", "passphrase.sh", "base/1/1259", "PG_VERSION", "conf.d/sub/a.conf", "server.crt"})
     EXPECT_FALSE(own.contains(name)) << name;
 }
 

@@ -43,6 +43,8 @@ INSERT INTO clones.clone_record_phases VALUES (3, 'wal', '2026-01-02 03:05:00.5+
   (3, 'copying', '2026-01-02 03:04:00+00', '2026-01-02 03:05:00.5+00', 42);
 SELECT nextval('clones.clone_id_seq');
 -- What users have built on clone_status() goes first: the type of client_addr changes.
+-- (From 18 on the line of the script is said, too.)
+\set SHOW_CONTEXT never
 ALTER EXTENSION pg_standby_clone UPDATE;
 DROP VIEW on_top;
 CREATE VIEW on_top AS SELECT phase FROM clones.clone_phases;

@@ -72,22 +72,24 @@ ALTER ROLE hindered SET idle_in_transaction_session_timeout = '1s';
 ALTER ROLE hindered SET idle_session_timeout = '1s';
 ALTER ROLE hindered SET default_transaction_read_only = on;
 ALTER ROLE hindered SET default_transaction_isolation = 'serializable';
-ALTER ROLE hindered SET standard_conforming_strings = off;
 ALTER ROLE hindered SET client_encoding = 'EUC_JIS_2004';
 ALTER ROLE hindered SET datestyle = 'German';
 ALTER ROLE hindered SET bytea_output = 'escape';
 ALTER ROLE hindered SET synchronous_commit = 'remote_apply';
 SQL
+# 19 has no other strings any more.
+my @own_strings = $primary->pg_version < 19 ? ('standard_conforming_strings = off') : ();
+value("ALTER ROLE hindered SET $_") for @own_strings;
 my $has_transaction_timeout =
   value(q(SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'));
 value(q(ALTER ROLE hindered SET transaction_timeout = '1s')) if $has_transaction_timeout;
 # The database's settings meet the clone worker, which has no role's.
+value("ALTER DATABASE postgres SET $_") for @own_strings;
 value(<<'SQL');
 ALTER DATABASE postgres SET search_path = planted, pg_catalog;
 ALTER DATABASE postgres SET statement_timeout = '1s';
 ALTER DATABASE postgres SET lock_timeout = '1s';
 ALTER DATABASE postgres SET default_transaction_read_only = on;
-ALTER DATABASE postgres SET standard_conforming_strings = off;
 SQL
 $ENV{PGUSER} = 'tester';
 

@@ -9,7 +9,8 @@ use Test::More;
 use StandbyClone;
 
 my $tablespace = scratch('tablespace');
-my $primary = new_primary(conf => "listen_addresses = '127.0.0.1'\n");
+# Autovacuum would make files of its own between two looks.
+my $primary = new_primary(conf => "listen_addresses = '127.0.0.1'\nautovacuum = off\n");
 fill_primary($primary, rows => 2000);
 $primary->safe_psql('postgres', "CREATE TABLESPACE far LOCATION '$tablespace'");
 $primary->safe_psql('postgres', 'CREATE TABLE away TABLESPACE far AS SELECT generate_series(1, 50000)');

@@ -9,6 +9,7 @@
 #include "helper/base/message.h"
 #include "helper/base/stop.h"
 #include "helper/clone/clone.h"
+#include "helper/connection/conninfo.h"
 #include "helper/options/options.h"
 #include "helper/preflight/preflight.h"
 #include "helper/progress/progress.h"
@@ -61,6 +62,7 @@ int main(int argc, char** argv) {
     const Options& options = *parsed.options;
     StopSource stop;
     install_signals(stop);
+    take_environment();
     if (options.command == Command::kCheck) return run_check(options, stop);
     if (options.command == Command::kAgent) {
       // A daemon's SIGHUP asks for its settings to be read again, and an agent has none.

@@ -2,6 +2,7 @@
 #include "helper/clone/clone.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <fmt/format.h>
 #include <future>
 #include <thread>
@@ -511,6 +512,9 @@ Summary Clone::summary() const {
   summary.name = options_.name;
   summary.slot = options_.slot;
   summary.is_streaming = options_.start;
+  if (!options_.config_file.empty() || !options_.start_command.empty() ||
+      std::filesystem::exists(target_->absolute("postgresql.conf")))
+    summary.how_to_start = start_.how_to_start();
   summary.bytes = now.bytes_done;
   summary.kept = now.bytes_kept;
   summary.wire = now.bytes_wire;

@@ -85,13 +85,17 @@ void Session::connect() {
   procedure_ = schema + ".pg_standby_clone_stream()";
   donor_ = enter(*connection, procedure_, {}, 0, stop_);
   check_is_heir();
-  standby_conninfo_ = connection->standby_conninfo(options_.name, options_.write_password,
-                                                   donor_.server_version >= 170000);
+  standby_conninfo_ = standby_conninfo_by(options_, *connection);
   patience_ = options_.reconnect_timeout ? *options_.reconnect_timeout : donor_.lease;
   backoff_.emplace(patience_, stop_);
   control_.attach(std::move(connection));
-  // Before anything is begun: this shows whether the standby will be let in, too.
-  first_wal_connection_ = open_wal();
+  // Before anything is begun, and as the standby will connect: this shows whether it will be let in.
+  Findings findings;
+  first_wal_connection_ =
+      connect_as_standby(options_, standby_conninfo_, address_, donor_.system_identifier, stop_, findings);
+  if (first_wal_connection_ && options_.stream_wal) wal_sender_pid_ = first_wal_connection_->backend_pid();
+  if (!first_wal_connection_) first_wal_connection_ = open_wal();
+  show(findings);
   if (!options_.stream_wal) first_wal_connection_.reset();
 
   stream_count_ = options_.jobs == 0 ? donor_.max_streams : std::min(options_.jobs, donor_.max_streams);
@@ -103,7 +107,10 @@ void Session::connect() {
 }
 
 void Session::check(Connection& connection, const std::string& schema) const {
-  Findings findings = check_donor(options_, connection, schema, stop_);
+  show(check_donor(options_, connection, schema, stop_));
+}
+
+void Session::show(const Findings& findings) const {
   for (const auto& finding : findings.all())
     if (finding.verdict == Verdict::kWarning)
       progress_.warn(finding.hint.empty() ? finding.detail : finding.detail + "\n" + finding.hint);

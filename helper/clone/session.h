@@ -19,6 +19,7 @@
 #include "helper/connection/connection.h"
 #include "helper/disk/journal.h"
 #include "helper/options/options.h"
+#include "helper/preflight/findings.h"
 #include "helper/progress/progress.h"
 #include "helper/pulse/pulse.h"
 
@@ -112,6 +113,7 @@ class Session {
  private:
   // What would stop the clone, before anything is written; warnings are shown.
   void check(Connection& connection, const std::string& schema) const;
+  void show(const Findings& findings) const;
 
   struct Reached {
     std::unique_ptr<Connection> connection;

@@ -110,12 +110,6 @@ class Connection {
   // After an ended copy: the rows the server sends next, until it is ready.
   Rows finish_copy(Kind kind);
 
-  // What the standby's primary_conninfo says.
-  std::string standby_conninfo(const std::string& application_name, bool with_password,
-                               bool with_database) const {
-    return conninfo_.for_standby(application_name, with_password, with_database);
-  }
-
  private:
   std::unique_ptr<pg_result, void (*)(pg_result*)> next_result(Kind kind);
   void consume_input();

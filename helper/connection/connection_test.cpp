@@ -286,6 +286,50 @@ TEST(Conninfo, keeps_what_it_was_read_with) {
   EXPECT_THROW(read("host=a,b port=1,2,3"), Failure);
 }
 
+bool is_default(const Conninfo& conninfo, const std::string& keyword) {
+  for (const auto& option : conninfo.options())
+    if (option.keyword == keyword) return option.is_default;
+  return true;
+}
+
+TEST(Conninfo, knows_what_nobody_asked_for) {
+  EXPECT_TRUE(is_default(read("host=a"), "sslmode"));
+  EXPECT_TRUE(is_default(read("host=a"), "keepalives_idle"));
+  EXPECT_FALSE(is_default(read("host=a keepalives_idle=7"), "keepalives_idle"));
+  // A wish that says what is so anyway: against a variable that says otherwise it has to be said.
+  Environment mode("PGSSLMODE", "require");
+  EXPECT_FALSE(is_default(read("host=a sslmode=prefer"), "sslmode"));
+  Donor ours;
+  ours.primary_only = true;
+  EXPECT_TRUE(is_default(Conninfo(ours), "target_session_attrs"));
+  EXPECT_FALSE(is_default(read("host=a target_session_attrs=primary"), "target_session_attrs"));
+}
+
+TEST(Conninfo, as_a_server_reads_its_own) {
+  std::string file = "/tmp/conninfo_test.service." + std::to_string(getpid());
+  std::ofstream(file) << "[with]\nhost=h1\npassword=of-service\n";
+  Environment services("PGSERVICEFILE", file), service("PGSERVICE", "with"), password("PGPASSWORD", "typed"),
+      mode("PGSSLMODE", "require"), balance("PGLOADBALANCEHOSTS", "random"), attributes("PGTARGETSESSIONATTRS", "standby");
+  take_environment();
+  EXPECT_EQ(getenv("PGPASSWORD"), nullptr);
+  EXPECT_EQ(getenv("PGSERVICE"), nullptr);
+  EXPECT_EQ(read("host=a").value("password"), "of-service");
+  EXPECT_EQ(read("host=a password=said").value("password"), "said");
+  Donor server;
+  server.connection = "user='u' host='a,b' port='1,2' dbname='d'";
+  server.as_server = true;
+  Conninfo seen(server);
+  ASSERT_EQ(seen.hosts().size(), 2u);
+  EXPECT_EQ(seen.hosts()[1].port, "2");
+  EXPECT_EQ(seen.database(), "replication");
+  EXPECT_EQ(seen.value("keepalives_idle"), "10");
+  for (const char* keyword : {"password", "sslmode", "load_balance_hosts", "target_session_attrs", "service"})
+    EXPECT_EQ(seen.value(keyword), "") << keyword;
+  take_environment();  // nothing is left of it
+  EXPECT_EQ(read("host=a").value("password"), "");
+  unlink(file.c_str());
+}
+
 TEST(Connection, nonsense_conninfo_is_a_usage_failure) {
   StopSource stop;
   Donor donor;

@@ -2,6 +2,7 @@
 #include "helper/connection/conninfo.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <unistd.h>
 
@@ -22,6 +23,11 @@ constexpr std::pair<const char*, const char*> kOurs[] = {{"keepalives_idle", "10
                                                          {"keepalives_count", "4"},
                                                          {"tcp_user_timeout", "30000"}};
 
+// See take_environment().
+struct {
+  std::string password, service;
+} taken;
+
 std::vector<std::string> split_at_commas(const std::string& text) {
   std::vector<std::string> parts(1);
   for (char letter : text) {
@@ -37,6 +43,7 @@ Keywords words_of(const Donor& donor) {
   Keywords keywords;
   // Before dbname: the user's own words overrule them.
   for (auto& [name, value] : kOurs) keywords.add(name, value);
+  keywords.add_given("service", taken.service);
   keywords.add("fallback_application_name", "pg_standby_clone");
   if (donor.primary_only) keywords.add("target_session_attrs", "primary");
   // After it: what overrules the conninfo string.
@@ -45,6 +52,19 @@ Keywords words_of(const Donor& donor) {
   keywords.add_given("port", donor.port);
   keywords.add_given("user", donor.user);
   return keywords;
+}
+
+// Nobody's wish: libpq's own, or ours. What the environment names is a wish also where it says the same.
+bool is_default(const PQconninfoOption& option) {
+  if (option.envvar != nullptr && std::getenv(option.envvar) != nullptr) return false;
+  for (auto& [name, value] : kOurs)
+    if (std::strcmp(option.keyword, name) == 0 && std::strcmp(option.val, value) == 0) return true;
+  return option.compiled != nullptr && std::strcmp(option.val, option.compiled) == 0;
+}
+
+// libpq marks what must not be shown; the keys that stand for a password it only hides.
+bool is_secret(const PQconninfoOption& option) {
+  return option.dispchar[0] == '*' || std::strncmp(option.keyword, "scram_", 6) == 0;
 }
 
 // All that libpq makes of these words, where one of them is kNowhere.
@@ -60,18 +80,28 @@ std::vector<ConninfoOption> filled_in(const Keywords& keywords) {
   std::vector<ConninfoOption> options;
   for (auto* option = found.get(); option->keyword != nullptr; ++option) {
     if (option->val == nullptr || option->val[0] == '\0') continue;
-    bool is_default = option->compiled != nullptr && std::strcmp(option->val, option->compiled) == 0;
-    bool is_secret = option->dispchar != nullptr && option->dispchar[0] == '*';
-    options.push_back({option->keyword, option->val, is_default, is_secret});
+    options.push_back({option->keyword, option->val, is_default(*option), is_secret(*option)});
   }
   return options;
 }
 
 }  // namespace
 
+void take_environment() {
+  for (auto [name, value] : {std::pair("PGPASSWORD", &taken.password), std::pair("PGSERVICE", &taken.service)}) {
+    const char* given = std::getenv(name);
+    *value = given == nullptr ? "" : given;
+    unsetenv(name);
+  }
+}
+
 // Twice, since each time one option is not what it will be. The first time it also shows whether
 // anybody names a database: without, libpq takes the user's name.
-Conninfo::Conninfo(const Donor& donor) : primary_only_(donor.primary_only) {
+Conninfo::Conninfo(const Donor& donor) {
+  if (donor.as_server) {
+    read_as_server(donor.connection);
+    return;
+  }
   Keywords first = words_of(donor), second = first;
   first.add("user", kNowhere);
   first.add("channel_binding", kNowhere);
@@ -85,6 +115,24 @@ Conninfo::Conninfo(const Donor& donor) : primary_only_(donor.primary_only) {
     if (option.keyword != "dbname") continue;
     if (option.value != kNowhere) options_.push_back(option);
   }
+  if (value("password").empty() && !taken.password.empty())
+    options_.push_back({"password", taken.password, false, true});
+  for (auto& option : options_)
+    option.is_default |= donor.primary_only && option.keyword == "target_session_attrs" && option.value == "primary";
+}
+
+// As libpqwalreceiver does, and with our watch over a dead peer.
+void Conninfo::read_as_server(const std::string& conninfo) {
+  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> found(PQconninfoParse(conninfo.c_str(), nullptr),
+                                                                       PQconninfoFree);
+  if (!found) fail(Kind::kInternal, "libpq does not understand: " + conninfo);
+  for (auto* option = found.get(); option->keyword != nullptr; ++option)
+    if (option->val != nullptr && std::strcmp(option->keyword, "dbname") != 0)
+      options_.push_back({option->keyword, option->val, false, is_secret(*option)});
+  for (auto& [name, ours] : kOurs)
+    if (value(name).empty()) options_.push_back({name, ours, true, false});
+  // What a password file's lines are compared with.
+  options_.push_back({"dbname", "replication", false, false});
 }
 
 std::string Conninfo::value(const std::string& keyword) const {
@@ -109,25 +157,6 @@ std::vector<Address> Conninfo::hosts() const {
     all[index].port = ports[ports.size() == 1 ? 0 : std::min(index, ports.size() - 1)];
   }
   return all;
-}
-
-std::string Conninfo::for_standby(const std::string& application_name, bool with_password,
-                                  bool with_database) const {
-  constexpr const char* kLeftOut[] = {"replication", "fallback_application_name",
-                                      "application_name"};
-  std::string line = "application_name=" + quote_conninfo(application_name);
-  for (const auto& [keyword, value, is_default, is_secret] : options_) {
-    bool is_left_out = is_default && keyword != "port";
-    for (const char* name : kLeftOut) is_left_out |= keyword == name;
-    for (auto& [name, ours] : kOurs) is_left_out |= keyword == name && value == ours;
-    if (keyword == "password" && !with_password) is_left_out = true;
-    // libpq names its default file whether it is there or not.
-    if (keyword == "passfile" && access(value.c_str(), R_OK) != 0) is_left_out = true;
-    if (keyword == "target_session_attrs" && primary_only_ && value == "primary") is_left_out = true;
-    if (keyword == "dbname" && !with_database) is_left_out = true;
-    if (!is_left_out) line += " " + keyword + "=" + quote_conninfo(value);
-  }
-  return line;
 }
 
 std::string quote_conninfo(const std::string& value) {

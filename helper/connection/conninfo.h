@@ -13,6 +13,7 @@ struct Donor {
   bool never_ask_password = false;
   bool ask_password = false;
   bool primary_only = false;  // of several hosts the one that is no standby
+  bool as_server = false;  // `connection` is a primary_conninfo: nothing else counts, and nothing of our environment
 };
 
 // Where the first connection ended up; all others go there too, whatever a multi-host
@@ -24,7 +25,7 @@ struct Address {
 
 struct ConninfoOption {
   std::string keyword, value;
-  bool is_default = false;  // libpq's own
+  bool is_default = false;  // libpq's own, or ours
   bool is_secret = false;
 };
 
@@ -43,15 +44,15 @@ class Conninfo {
   // All hosts in their order, not resolved.
   std::vector<Address> hosts() const;
 
-  // What the standby's primary_conninfo says: the user's own options, without those
-  // libpq fills in, database, replication and (unless `with_password`) password.
-  std::string for_standby(const std::string& application_name, bool with_password,
-                          bool with_database) const;
-
  private:
+  void read_as_server(const std::string& conninfo);
+
   std::vector<ConninfoOption> options_;
-  bool primary_only_ = false;
 };
+
+// Moves PGPASSWORD and PGSERVICE out of the environment: each Conninfo has them, but libpq does not find them where
+// it connects as the standby's server will. Before there are threads.
+void take_environment();
 
 // "key='value'" as conninfo strings want it.
 std::string quote_conninfo(const std::string& value);

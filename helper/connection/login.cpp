@@ -225,7 +225,7 @@ std::optional<Login::Refusal> Login::try_once(const Address& place, const std::s
   keywords.add_given("hostaddr", place.hostaddr);
   keywords.add_given("port", place.port);
   keywords.add_given("password", password_);
-  keywords.add_given("target_session_attrs", session_attrs);
+  keywords.add("target_session_attrs", session_attrs.empty() ? "any" : session_attrs);
   if (purpose_ == Purpose::kReplication) {
     keywords.add("replication", "true");
     // A half-made clone must not be taken for the standby it will be (trap 75).

@@ -102,6 +102,14 @@ bool is_locale_here(const std::string& name) {
   return true;
 }
 
+// What data_directory leads to; nothing is the server's own -D.
+bool is_of(const Configuration& configuration, const std::string& directory) {
+  const Setting* setting = configuration.find("data_directory");
+  std::error_code error;
+  return setting == nullptr || setting->value.empty() || setting->value == directory ||
+         fs::equivalent(setting->value, directory, error);
+}
+
 // The checks of one configuration. What keeps a server from starting is an error where this run is to start it with
 // just that; else somebody may put it right before.
 class Check {
@@ -172,11 +180,8 @@ class Check {
 
   // No file but postgresql.conf itself decides on it, and nothing overrules it.
   void check_data_directory() {
+    if (is_of(configuration_, options_.data_directory)) return;
     const Setting* setting = configuration_.find("data_directory");
-    std::error_code error;
-    if (setting == nullptr || setting->value.empty() || setting->value == options_.data_directory ||
-        fs::equivalent(setting->value, options_.data_directory, error))
-      return;
     findings_.fail("data_directory", Kind::kPreflight,
                    is_hosts() ? fmt::format("configuration file \"{}\" is of a server in \"{}\", not in \"{}\"", file_,
                                             setting->value, options_.data_directory)
@@ -346,8 +351,13 @@ std::string external_config_file(const Options& options, const std::vector<std::
   if (!options.config_file.empty()) return options.config_file;
   // pg_ctl would not know it.
   if (options.start && options.start_command.empty()) return "";
-  for (const auto& file : donors_external_files)
-    if (file.ends_with("/postgresql.conf") && !is_inside(file, donor_directory) && is_there(file)) return file;
+  for (const auto& file : donors_external_files) {
+    if (!file.ends_with("/postgresql.conf") || is_inside(file, donor_directory) || !is_there(file)) continue;
+    // Of another server here, the donor itself for one.
+    Configuration found;
+    found.read(file);
+    if (is_of(found, options.data_directory)) return file;
+  }
   return "";
 }
 

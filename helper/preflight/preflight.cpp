@@ -10,6 +10,7 @@
 #include "helper/preflight/host.h"
 #include "helper/preflight/report.h"
 #include "helper/preflight/survey.h"
+#include "helper/standby/conninfo.h"
 #include "helper/wal/receiver.h"
 
 namespace standby_clone {
@@ -79,13 +80,21 @@ void check_slot(const Options& options, Connection& connection, Findings& findin
                              : fmt::format("\"{}\" will be made", options.slot));
 }
 
-// The standby will stream over a connection like this one.
+// The WAL comes over such a connection.
 void check_replication(const Options& options, const Address& address, std::uint64_t system,
                        const StopSource& stop, Findings& findings) {
   attempt("replication", findings, [&] {
     Connection connection(donor_of(options), Purpose::kReplication, &address, stop);
     if (system != 0) identify(connection, system);
     findings.ok("replication", "a replication connection is let in");
+  });
+}
+
+void check_way_of_standby(const Options& options, const Connection& donor, std::uint64_t system, const StopSource& stop,
+                          Findings& findings) {
+  attempt("standby_connection", findings, [&] {
+    if (connect_as_standby(options, standby_conninfo_by(options, donor), donor.address(), system, stop, findings))
+      findings.ok("standby_connection", "the standby will be let in by its primary_conninfo");
   });
 }
 
@@ -121,6 +130,8 @@ void check_both_hosts(const Options& options, const StopSource& stop, Findings& 
     donor = ask_donor(*connection, schema, findings);
   });
   check_replication(options, connection->address(), donor.system_identifier, stop, findings);
+  if (findings.count(Verdict::kError) == 0)
+    check_way_of_standby(options, *connection, donor.system_identifier, stop, findings);
   if (!is_known || donor.system_identifier == 0) return;
   attempt("slot", findings, [&] { check_slot(options, *connection, findings); });
   attempt("size", findings, [&] {
@@ -148,6 +159,49 @@ Findings check_donor(const Options& options, Connection& connection, const std::
   check_space(options, donor, findings);
   check_host(options, donor, stop, findings);
   return findings;
+}
+
+std::string standby_conninfo_by(const Options& options, const Connection& connection) {
+  StandbyWay way;
+  way.application_name = options.name;
+  way.with_secrets = options.write_password;
+  way.with_database = connection.server_version() >= 170000;
+  way.to_standby = connection.in_recovery();
+  return standby_conninfo(connection.options(), connection.choices(), connection.address(), way);
+}
+
+std::unique_ptr<Connection> connect_as_standby(const Options& options, const std::string& conninfo,
+                                               const Address& donor, std::uint64_t system, const StopSource& stop,
+                                               Findings& findings) {
+  Donor standbys;
+  standbys.connection = conninfo;
+  standbys.never_ask_password = true;
+  standbys.as_server = true;
+  try {
+    auto connection = std::make_unique<Connection>(standbys, Purpose::kReplication, nullptr, stop);
+    if (system != 0) identify(*connection, system);
+    Address reached = connection->address();
+    if (reached.port == donor.port && reached.hostaddr == donor.hostaddr && reached.host == donor.host)
+      return connection;
+    findings.warn("standby_connection",
+                  fmt::format("the standby would ask {}:{} first, where its slot is not", reached.host, reached.port),
+                  "Name the donor alone, or in a way that leads to no other server.");
+  } catch (const Failure& failure) {
+    if (failure.kind == Kind::kCancelled || failure.kind == Kind::kBusy) throw;
+    const std::string detail = "the standby would not be let in by its primary_conninfo: " + failure.message;
+    const std::string hint =
+        options.write_password
+            ? failure.hint
+            : "A password that was typed in, or came by PGPASSWORD, a service or the connection string, is not kept "
+              "there: put it into a password file (~/.pgpass, mode 0600) of the user the server runs as, or use "
+              "--write-password.";
+    // With a command of one's own the server may know it otherwise.
+    if (options.start && options.start_command.empty())
+      findings.fail("standby_connection", Kind::kPreflight, detail, hint);
+    else
+      findings.warn("standby_connection", detail, hint);
+  }
+  return nullptr;
 }
 
 int run_check(const Options& options, const StopSource& stop) {

@@ -274,8 +274,9 @@ void Progress::complete(const Summary& summary) {
   put(fmt::format("standby \"{}\" is complete: {} in {:.1f} s ({}), {} on the wire, {} of WAL",
                   summary.name, human_size(summary.bytes), seconds, human_rate(rate),
                   human_size(summary.wire), human_size(summary.wal)));
-  put(summary.is_streaming ? "its server runs and streams"
-                           : "start it with: pg_ctl -D " + summary.directory + " start");
+  if (summary.is_streaming) put("its server runs and streams");
+  else if (summary.how_to_start.empty()) put("it has no configuration yet: the donor's lies outside its data directory");
+  else put("start it with: " + summary.how_to_start);
 }
 
 void Progress::fail(const Failure& failure, const std::string& what_remains) {

@@ -39,6 +39,7 @@ struct Summary {
   std::int64_t id = 0;
   std::string directory, name, slot;
   bool is_streaming = false;  // it was started, too
+  std::string how_to_start;   // a command; empty: it needs a configuration of its own first
   std::uint64_t bytes = 0, kept = 0, wire = 0, files = 0, wal = 0;
   std::string start_lsn, stop_lsn;
 };

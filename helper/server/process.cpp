@@ -1,4 +1,4 @@
-// process.cpp: posix_spawn, with nothing of ours inherited but the environment.
+// process.cpp: posix_spawn, with nothing of ours inherited but the environment, without what is of connections.
 #include "helper/server/process.h"
 
 #include <cerrno>
@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,14 @@ namespace standby_clone {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// What leads libpq, or a server's port, elsewhere: the way of this run to its donor is not the server's, which will not
+// have it when it is started the next time.
+bool is_of_connections(std::string_view variable) {
+  std::string_view name = variable.substr(0, variable.find('='));
+  return name.size() > 2 && name.starts_with("PG") && name[2] >= 'A' && name[2] <= 'Z' && name != "PGDATA" &&
+         name != "PGSYSCONFDIR" && name != "PGLOCALEDIR";
+}
 
 // A server keeps what it is started with for its life: signals as they are by default, no
 // terminal, and a session of its own, so that Ctrl-C here does not stop it.
@@ -53,8 +62,12 @@ class Spawning {
     std::vector<char*> arguments;
     for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);
+    std::vector<char*> environment;
+    for (char** variable = environ; *variable != nullptr; ++variable)
+      if (!is_of_connections(*variable)) environment.push_back(*variable);
+    environment.push_back(nullptr);
     pid_t pid = -1;
-    int error = posix_spawnp(&pid, arguments[0], &actions_, &attributes_, arguments.data(), environ);
+    int error = posix_spawnp(&pid, arguments[0], &actions_, &attributes_, arguments.data(), environment.data());
     if (error != 0)
       fail(Kind::kStartFailed,
            "could not run \"" + command.front() + "\": " + std::strerror(error),

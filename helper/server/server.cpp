@@ -2,6 +2,7 @@
 #include "helper/server/server.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -121,7 +122,12 @@ std::string find_binaries(const std::string& wanted, int major, const StopSource
                    major));
 }
 
-std::string quote_for_shell(const std::string& text) {
+std::string shell_word(const std::string& text) {
+  constexpr std::string_view kHarmless = "_-./=:,+@%";
+  auto is_harmless = [&](unsigned char letter) {
+    return std::isalnum(letter) != 0 || kHarmless.find(static_cast<char>(letter)) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_harmless)) return text;
   std::string quoted = "'";
   for (char letter : text) {
     if (letter == '\'') quoted += "'\\'";
@@ -155,17 +161,18 @@ std::vector<std::string> Server::start_words() const {
                                  "-t", "1000000", "-D", options_.data_directory, "-l", log()};
   if (!options_.config_file.empty()) {
     words.push_back("-o");
-    words.push_back("-c " + quote_for_shell("config_file=" + options_.config_file));
+    words.push_back("-c " + shell_word("config_file=" + options_.config_file));
   }
   return words;
 }
 
 std::string Server::how_to_start() const {
   if (!options_.start_command.empty()) return options_.start_command;
-  std::string command = (options_.binaries.empty() ? "pg_ctl" : options_.binaries + "/pg_ctl") +
-                        " -D " + options_.data_directory + " start";
+  std::string command = shell_word((options_.binaries.empty() ? "" : options_.binaries + "/") + "pg_ctl") + " -D " +
+                        shell_word(options_.data_directory) + " start";
+  // A shell of pg_ctl's reads it once more.
   if (!options_.config_file.empty())
-    command += " -o \"-c config_file=" + options_.config_file + "\"";
+    command += " -o " + shell_word("-c " + shell_word("config_file=" + options_.config_file));
   return command;
 }
 

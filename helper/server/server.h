@@ -74,7 +74,7 @@ class Server {
 // The line of a server's log that says why it ended: the last FATAL or PANIC, else the last line.
 std::string reason_in(const std::string& log);
 
-// `text` as one word of the shell's.
-std::string quote_for_shell(const std::string& text);
+// `text` as one word of the shell's, without quotes where it is one anyway.
+std::string shell_word(const std::string& text);
 
 }  // namespace standby_clone

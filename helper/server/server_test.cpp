@@ -49,7 +49,10 @@ TEST(Reason, is_the_last_line_where_nothing_is_fatal) {
 TEST(ShellWord, survives_every_character) {
   StopSource stop;
   std::string odd = "a b'c\"d$HOME`id`\\e;&|\n*";
-  EXPECT_EQ(run_program({"/bin/sh", "-c", "printf %s " + quote_for_shell(odd)}, 10000, stop).output, odd);
+  EXPECT_EQ(run_program({"/bin/sh", "-c", "printf %s " + shell_word(odd)}, 10000, stop).output, odd);
+  EXPECT_EQ(shell_word("/var/lib/pg-1.2/a_b"), "/var/lib/pg-1.2/a_b");
+  EXPECT_EQ(shell_word(""), "''");
+  EXPECT_EQ(shell_word("~"), "'~'");
 }
 
 TEST(Program, tells_its_code_and_all_it_said) {

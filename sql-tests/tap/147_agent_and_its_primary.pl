@@ -59,9 +59,9 @@ is_attached_to($second, 'failover');
 $id = request($second, 'clone');
 state_is($second, $id, 'completed', 'failover');
 like(content_of($standby->data_dir . '/postgresql.auto.conf'), qr/primary_conninfo = .*host=''\Q$hosts\E''/,
-	'the standby keeps all hosts');
-unlike(content_of($standby->data_dir . '/postgresql.auto.conf'), qr/target_session_attrs/,
-	'the standby is told nothing that only the agent needs');
+	'the standby keeps all hosts, the one with its slot first');
+like(content_of($standby->data_dir . '/postgresql.auto.conf'), qr/target_session_attrs=''primary''/,
+	'and follows a failover');
 prove_standby($second, $standby, 'failover');
 $standby->stop;
 $agent->signal('TERM');

@@ -13,7 +13,8 @@ use Faults;
 use StandbyClone;
 
 my $disk = Faults->new('donor') or plan skip_all => 'no C compiler here';
-my $primary = new_primary(start => 0);
+# The checkpoint is the only one to write.
+my $primary = new_primary(start => 0, conf => "bgwriter_lru_maxpages = 0\nautovacuum = off\n");
 $disk->around(sub { $primary->start });
 $primary->safe_psql('postgres', 'CREATE EXTENSION pg_standby_clone');
 fill_primary($primary);
@@ -24,6 +25,7 @@ sub psql_run { return StandbyClone::Run->new('psql', '-XAtq', '-d', $primary->co
 # The largest file, read by one stream from its beginning: its last page is not read yet.
 value('CREATE TABLE large AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 48000) n');
 value('CREATE INDEX ON large (n)');
+value('CHECKPOINT');
 my $large = value("SELECT pg_relation_filepath('large')");
 my $size = value("SELECT pg_relation_size('large')");
 my $place = new_place('written');
@@ -33,8 +35,8 @@ my $id = value('SELECT max(id) FROM clone_status()');
 is(value("SELECT pause_standby_clone($id)"), 't', 'half written: paused');
 wait_until('the stream waits', sub { value("SELECT waiting_for FROM clone_streams") eq 'pause' });
 cmp_ok(value("SELECT bytes_done FROM clone_status($id)"), '<', $size - 1024 * 1024, 'half written: the page is still to come');
-$disk->set([ 'pwrite', $large, 0, '/' ]);
 value("UPDATE large SET repeat = 'new' WHERE n = 48000");
+$disk->set([ 'pwrite', $large, 0, '/' ]);
 my $checkpoint = psql_run('CHECKPOINT');
 wait_until('half of the page is written', sub { $disk->count > 0 });
 value("SELECT set_clone_rate($id, NULL)");

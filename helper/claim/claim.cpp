@@ -31,10 +31,11 @@ bool is_still(int directory, const std::string& path) {
          opened.st_dev == there.st_dev && opened.st_ino == there.st_ino;
 }
 
-UniqueFd open_and_lock(const std::string& path, const std::function<void(const std::string&)>& warn) {
+UniqueFd open_and_lock(Disk& disk, const std::string& path,
+                       const std::function<void(const std::string&)>& warn) {
   UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) fail_on_disk("open directory", path, errno);
-  while (flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
+  while (disk.lock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
     if (errno == EWOULDBLOCK) refuse_to_second(path);
     warn(fmt::format("the file system of \"{}\" does not lock directories ({}): postmaster.pid alone keeps "
@@ -49,23 +50,22 @@ UniqueFd open_and_lock(const std::string& path, const std::function<void(const s
 
 // Directories that are made on the way go again if the last of them is refused.
 struct Maker {
-  explicit Maker(const TargetOptions& options)
-      : path_(options.data_directory), existed_(fs::exists(path_)) {
-    if (!existed_)
-      make_directories(options.disk != nullptr ? *options.disk : real_disk(), path_, options.sync);
+  Maker(Disk& disk, const TargetOptions& options)
+      : disk_(disk), path_(options.data_directory), existed_(fs::exists(path_)) {
+    if (!existed_) make_directories(disk_, path_, options.sync);
   }
   ~Maker() {
-    if (!existed_ && !is_kept_) rmdir(path_.c_str());
+    if (!existed_ && !is_kept_) disk_.unlink(AT_FDCWD, path_.c_str(), AT_REMOVEDIR);
   }
 
+  Disk& disk_;
   const std::string& path_;
   const bool existed_;
   bool is_kept_ = false;
 };
 
-Journal journal_of(const std::string& path) {
-  std::string where = path + "/" + kJournalName;
-  return Journal::parse(read_whole(where), where);
+Journal journal_of(const std::string& path, Journal::Parts parts = Journal::Parts::kAllButFiles) {
+  return Journal::read(path + "/" + kJournalName, parts);
 }
 
 // A copied or moved directory brings along a journal that speaks of another one's tablespaces, which
@@ -85,7 +85,7 @@ Found found_in(const std::string& path, const Look& look) {
   switch (look.holds) {
     case Holds::kUnfinishedClone:
       found.state = Found::State::kResumed;
-      found.journal = journal_of(path);
+      found.journal = journal_of(path, Journal::Parts::kAll);
       check_is_at_home(found.journal, path);
       break;
     case Holds::kCompleteClone:
@@ -111,8 +111,9 @@ std::unique_ptr<Target> open_target(const TargetOptions& options, const Leave& l
                                     const std::function<void(const std::string&)>& warn) {
   const std::string& path = options.data_directory;
   if (auto refused = refusal(path, look_at_directory(path), leave)) throw *refused;
-  Maker maker(options);
-  UniqueFd directory = open_and_lock(path, warn);
+  Disk& disk = options.disk != nullptr ? *options.disk : real_disk();
+  Maker maker(disk, options);
+  UniqueFd directory = open_and_lock(disk, path, warn);
   Look look = look_at_directory(path);
   if (auto refused = refusal(path, look, leave)) throw *refused;
   Found found = found_in(path, look);

@@ -73,9 +73,8 @@ void look_at_lock(const std::string& path, const FileId& directory, Look& look) 
 Holds holds_with_journal(const std::string& path) {
   std::error_code error;
   if (!fs::exists(path + kControlFile, error)) return Holds::kUnfinishedClone;
-  std::string where = path + "/" + kJournalName;
-  auto journal = read_if_there(where);
-  return journal && Journal::parse(*journal, where).is_committing ? Holds::kCompleteClone : Holds::kCluster;
+  auto journal = Journal::read_if_there(path + "/" + kJournalName, Journal::Parts::kAllButFiles);
+  return journal && journal->is_committing ? Holds::kCompleteClone : Holds::kCluster;
 }
 
 Holds holds_of(const std::string& path, const std::vector<std::string>& names) {

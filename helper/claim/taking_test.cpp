@@ -294,7 +294,7 @@ TEST_F(TargetDirectory, of_a_clone_that_was_killed_is_gone_on_with) {
   Target& target = *opened;
   EXPECT_EQ(target.state(), Target::State::kResumed);
   EXPECT_EQ(target.session(), session);
-  EXPECT_EQ(target.known_files().at("base/1").chunks.at(0).crc, 99u);
+  EXPECT_EQ(target.go_on_in_session().find("base/1")->chunks.at(0).crc, 99u);
   EXPECT_EQ(content_of(data_ + "/base/1"), "abc");
   // All of the layout may be said again, also without what shaped it.
   target.make_directory("base");

@@ -82,12 +82,12 @@ class Clone {
   Lsn durable_wal(const StatusFacts& status) const;
   void wait_for_checkpoint();
   void fetch_list();
-  void check_places();
+  void check_what_is_there();
   void take();
   void keep_own_configuration();
   void make_layout();
-  void clear_leftovers();
   void check_space();
+  void clear_leftovers();
   void start_wal();
   void copy();
   void end_backup();
@@ -124,13 +124,14 @@ class Clone {
   OldServer old_server_;
   std::unique_ptr<WalReceiver> wal_;
   FileList list_;
-  std::unordered_map<std::string, KnownFile> known_files_;  // durable from an earlier run
+  KnownFiles known_files_;  // durable from an earlier run
   std::optional<OwnConfiguration> own_configuration_;  // stays
-  std::vector<KeptFile> kept_files_;
+  Leftovers leftovers_;
   std::unique_ptr<Copy> copy_;
   Phase phase_ = Phase::kPreparing;
   Clock::time_point beaten_{};
   bool is_rejoined_ = false;  // goes on in the session of an earlier run
+  bool keeps_wal_ = false;    // and with the WAL that it received
   bool is_committed_ = false;
   bool is_paused_ = false;
   std::atomic<bool> disk_work_ended_{true};
@@ -214,7 +215,7 @@ void Clone::make() {
   begin();
   wait_for_checkpoint();
   fetch_list();
-  on_disk([this] { check_places(); });
+  on_disk([this] { check_what_is_there(); });
   on_disk([this] { take(); });
   on_disk([this] { make_layout(); });
   start_wal();
@@ -255,7 +256,8 @@ void Clone::begin() {
   bool is_resumed = target_->state() == Target::State::kResumed;
   if (is_resumed && target_->session() && session_.rejoin(*target_->session())) {
     is_rejoined_ = true;
-    known_files_ = target_->known_files();
+    keeps_wal_ = target_->is_laid_out();
+    on_disk([this] { known_files_ = target_->go_on_in_session(); });
     progress_.note("going on with the unfinished clone in \"" + target_->path() +
                    "\", in the same session on the donor");
     return;
@@ -311,19 +313,30 @@ void Clone::keep_own_configuration() {
     progress_.note("this host's own configuration stays (--donor-config takes the donor's): " + names);
 }
 
-void Clone::check_places() {
+// All of it, and once: what is found here is what is cleared later.
+void Clone::check_what_is_there() {
   std::vector<std::string> donor_directories;
   for (const auto& tablespace : list_.tablespaces) donor_directories.push_back(tablespace.target);
   target_->check_mapping(donor_directories);
   for (const auto& tablespace : list_.tablespaces)
     target_->check_tablespace(tablespace.path, tablespace.target);
-  if (!target_->is_used()) return;
-  Leftovers found = look_for_leftovers(*target_, list_);
-  if (found.unremovable.empty()) return;
-  fail(Kind::kTargetRefused,
-       fmt::format("what is in \"{}\" has to go, and the rights of that directory do not let it",
-                   target_->absolute(found.unremovable.front())),
-       "Nothing was changed. Make it readable and writable, or empty it; then run the clone again.");
+  target_->check_wal_directory();
+  if (target_->is_used())
+    leftovers_ = look_for_leftovers(*target_, list_, keeps_wal_ ? OldWal::kStays : OldWal::kGoes);
+  if (!leftovers_.unremovable.empty())
+    fail(Kind::kTargetRefused,
+         fmt::format("what is in \"{}\" has to go, and the rights of that directory do not let it",
+                     target_->absolute(leftovers_.unremovable.front())),
+         "Nothing was changed. Make it readable and writable, or empty it; then run the clone again.");
+  check_space();
+}
+
+void Clone::check_space() {
+  for (const Shortage& shortage : find_shortages(*target_, list_, leftovers_)) {
+    if (options_.check_space && !shortage.compresses)
+      fail(Kind::kDisk, shortage.text(), Shortage::hint());
+    progress_.warn(shortage.text());
+  }
 }
 
 // Nothing that is asked for after this may refuse: from here on a used directory is changed.
@@ -337,19 +350,17 @@ void Clone::make_layout() {
   for (const auto& directory : list_.directories) {
     if (directory.starts_with("pg_tblspc/")) continue;
     target_->make_directory(directory);
-    if (directory == "pg_wal" && target_->is_used() && !is_rejoined_)
-      target_->empty_wal_directory();
   }
   for (const auto& tablespace : list_.tablespaces)
     target_->make_tablespace(tablespace.path, tablespace.target);
   for (const auto& directory : list_.directories)
     if (directory.starts_with("pg_tblspc/")) target_->make_directory(directory);
-  if (target_->is_used()) clear_leftovers();
-  check_space();
+  clear_leftovers();
+  target_->end_layout();
 }
 
 void Clone::clear_leftovers() {
-  Leftovers found = look_for_leftovers(*target_, list_);
+  Leftovers& found = leftovers_;
   remove_leftovers(*target_, found);
   if (!found.to_remove.empty())
     progress_.detail(fmt::format("removed {} files and directories that the donor does not have",
@@ -364,15 +375,6 @@ void Clone::clear_leftovers() {
     progress_.note(fmt::format("tablespace directory \"{}\" is not used any more; what is in it is "
                                "left as it is",
                                directory));
-  kept_files_ = std::move(found.kept_files);
-}
-
-void Clone::check_space() {
-  for (const Shortage& shortage : find_shortages(*target_, list_)) {
-    if (options_.check_space && !shortage.compresses)
-      fail(Kind::kDisk, shortage.text(), Shortage::hint());
-    progress_.warn(shortage.text());
-  }
 }
 
 void Clone::start_wal() {
@@ -386,7 +388,7 @@ void Clone::start_wal() {
                    session_.patience(), options_.receive_timeout,
                    [this] { return session_.donor_answers(); }};
   auto begin = std::make_shared<Lsn>(status.start_lsn);
-  if (is_rejoined_) on_disk([this, begin, status] { *begin = durable_wal(status); });
+  if (keeps_wal_) on_disk([this, begin, status] { *begin = durable_wal(status); });
   wal_ = std::make_unique<WalReceiver>(
       source,
       WalStart{*begin, status.start_timeline,
@@ -414,7 +416,7 @@ void Clone::copy() {
   copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, progress_, stop_, failure_);
   copy_->set_paused(is_paused_);
   on_disk([this] { copy_->adopt(known_files_, *target_); });
-  known_files_.clear();
+  known_files_ = {};
   copy_->start();
   wait_until([&] { return copy_->is_done(); });
   copy_->join();
@@ -474,7 +476,7 @@ StandbyFiles Clone::standby_files() const {
   files.wal = wal_ ? wal_ranges(label.start_timeline, label.start_lsn, label.stop_timeline,
                                 label.stop_lsn, wal_->history(label.stop_timeline))
                    : std::vector<WalRange>{{label.stop_timeline, label.start_lsn, label.stop_lsn}};
-  files.kept = kept_files_;
+  files.kept = leftovers_.kept_files;
   files.sha2_of = [this](std::uint32_t file) { return copy_->sha2(file); };
   return files;
 }

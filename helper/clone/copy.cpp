@@ -60,26 +60,25 @@ Copy::Copy(const Options& options, Session& session, FileList& list, const Targe
 // What the journal promises holds if the file is still there and the donor has it in the same
 // length. What is about to be written anew is forgotten first: a chunk that is half overwritten
 // when the next run comes must not be trusted.
-void Copy::adopt(std::unordered_map<std::string, KnownFile>& known, const Target& target) {
+void Copy::adopt(const KnownFiles& known, const Target& target) {
   const FileList& list = job_.list;
   JournalRecords forgotten;
   for (std::uint32_t file = 0; file < list.files.size(); ++file) {
     const File& listed = list.files[file];
     std::string path(list.path(listed));
-    auto found = known.find(path);
-    if (found == known.end()) continue;
-    KnownFile& promised = found->second;
-    if (auto local = target.open_local(path); !local || !still_holds(promised, listed, local->size())) {
+    const KnownFile* promised = known.find(path);
+    if (promised == nullptr) continue;
+    if (auto local = target.open_local(path); !local || !still_holds(*promised, listed, local->size())) {
       forgotten.forget(path);
       continue;
     }
-    files_.adopt(file, promised);
-    if (promised.is_complete) {
+    files_.adopt(file, *promised);
+    if (promised->is_complete) {
       plan_.leave_out(file);
       continue;
     }
     std::vector<std::uint64_t> offsets;
-    for (const auto& chunk : promised.chunks) offsets.push_back(chunk.offset);
+    for (const auto& chunk : promised->chunks) offsets.push_back(chunk.offset);
     plan_.leave_out(file, offsets);
   }
   if (!forgotten.empty()) target.append_to_journal(forgotten);

@@ -36,7 +36,7 @@ class Copy {
 
   // Before start(), on any thread: what an earlier run of the same session has made durable. Looks at
   // each of these files, which can take long.
-  void adopt(std::unordered_map<std::string, KnownFile>& known, const Target& target);
+  void adopt(const KnownFiles& known, const Target& target);
   void start();
   // A few times a second, by the thread that started it: adds streams while that helps.
   void turn();

@@ -22,6 +22,18 @@ std::vector<std::string> entries_of(const std::string& path) {
   return names;
 }
 
+std::string nearest_existing(const std::string& path) {
+  fs::path at(path);
+  std::error_code error;
+  while (!fs::exists(at, error) && at.has_parent_path() && at != at.parent_path())
+    at = at.parent_path();
+  return at.string();
+}
+
+int why_not_written_to(const std::string& directory) {
+  return faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
 std::optional<std::string> read_if_there(const std::string& path) {
   UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file && errno == ENOENT) return std::nullopt;
@@ -35,12 +47,6 @@ std::optional<std::string> read_if_there(const std::string& path) {
     if (got == 0) return content;
     content.append(buffer, static_cast<std::size_t>(got));
   }
-}
-
-std::string read_whole(const std::string& path) {
-  auto content = read_if_there(path);
-  if (!content) fail_on_disk("open file", path, ENOENT);
-  return *content;
 }
 
 }  // namespace standby_clone

@@ -9,6 +9,9 @@ namespace standby_clone {
 
 std::vector<std::string> entries_of(const std::string& path);
 std::optional<std::string> read_if_there(const std::string& path);
-std::string read_whole(const std::string& path);
+// The directory itself, or the nearest one above it that is there.
+std::string nearest_existing(const std::string& path);
+// The errno value of an attempt to; 0: it can be written to.
+int why_not_written_to(const std::string& directory);
 
 }  // namespace standby_clone

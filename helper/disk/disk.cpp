@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -84,9 +85,15 @@ int Disk::rename(int from_directory, const char* from, int to_directory, const c
   return renameat(from_directory, from, to_directory, to);
 }
 
+int Disk::link(int from_directory, const char* from, int to_directory, const char* to) {
+  return linkat(from_directory, from, to_directory, to, 0);
+}
+
 int Disk::unlink(int directory, const char* name, int flags) {
   return unlinkat(directory, name, flags);
 }
+
+int Disk::lock(int file, int operation) { return flock(file, operation); }
 
 int Disk::sync(int file) { return fsync(file); }
 

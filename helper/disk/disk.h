@@ -25,7 +25,9 @@ class Disk {
   virtual int make_directory(int directory, const char* name, mode_t mode);
   virtual int make_link(const char* leads_to, int directory, const char* name);
   virtual int rename(int from_directory, const char* from, int to_directory, const char* to);
+  virtual int link(int from_directory, const char* from, int to_directory, const char* to);
   virtual int unlink(int directory, const char* name, int flags = 0);
+  virtual int lock(int file, int operation);  // flock(2)
   // Content and size of a file; the names in a directory.
   virtual int sync(int file);
   // Everything on the file system of this descriptor. It tells what went wrong since that was

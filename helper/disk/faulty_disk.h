@@ -24,7 +24,7 @@ class FaultyDisk : public Disk {
   // What is in `root` by now is durable.
   explicit FaultyDisk(std::string root) : root_(std::move(root)) { take_all(); }
 
-  // The power is cut before this one of the calls that change or sync something, counted from 0: that one and all
+  // The power is cut before this one of the calls that change, lock or sync something, counted from 0: that one and all
   // that follow fail.
   int cut_before = std::numeric_limits<int>::max();
   bool is_off() const { return calls_ > cut_before; }
@@ -54,6 +54,10 @@ class FaultyDisk : public Disk {
   int rename(int from_directory, const char* from, int to_directory, const char* to) override {
     return is_cut() ? -1 : Disk::rename(from_directory, from, to_directory, to);
   }
+  int link(int from_directory, const char* from, int to_directory, const char* to) override {
+    return is_cut() ? -1 : Disk::link(from_directory, from, to_directory, to);
+  }
+  int lock(int file, int operation) override { return is_cut() ? -1 : Disk::lock(file, operation); }
   int unlink(int directory, const char* name, int flags) override {
     return is_cut() ? -1 : Disk::unlink(directory, name, flags);
   }

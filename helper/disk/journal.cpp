@@ -6,8 +6,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <functional>
 #include <span>
 #include <unistd.h>
+#include <utility>
 
 #include "helper/base/failure.h"
 #include "protocol/crc32c.h"
@@ -27,6 +29,7 @@ enum : std::uint8_t {
   kComplete,
   kForget,
   kCommitting,
+  kLaidOut,
 };
 
 constexpr std::size_t kHeaderSize = 4 + 4;  // length of the payload, its CRC32C
@@ -34,6 +37,11 @@ constexpr std::size_t kChunkSize = 8 + 4 + 4;
 // Chunks of one record: those of a relation segment fit.
 constexpr std::size_t kChunksMax = 4096;
 constexpr std::size_t kPayloadMax = 1 + 4 + kChunksMax * kChunkSize;
+// Read and written at once.
+constexpr std::size_t kPieceSize = 256 * 1024;
+// Of a file: no cluster has as many.
+constexpr std::uint32_t kNumberMax = 1 << 26;
+constexpr std::uint32_t kUnnamed = UINT32_MAX;
 
 std::span<std::byte> room_in(std::string& bytes, std::size_t at) {
   return std::as_writable_bytes(std::span(bytes)).subspan(at);
@@ -44,7 +52,7 @@ std::uint32_t crc_of(std::string_view bytes) { return protocol::crc32c(std::as_b
 // What a run of records says. False from take(): no journal of ours would say that.
 class Interpreter {
  public:
-  explicit Interpreter(Journal& journal) : journal_(journal) {}
+  Interpreter(Journal& journal, Journal::Parts parts) : journal_(journal), parts_(parts) {}
 
   bool take(std::string_view payload) {
     protocol::Reader read(std::as_bytes(std::span(payload)));
@@ -53,12 +61,17 @@ class Interpreter {
     switch (kind) {
       case kDirectory: return directory(read);
       case kSession: return session(read);
+      case kCommitting: journal_.is_committing = true; return read.good() && read.at_end();
+      case kLaidOut: journal_.is_laid_out = true; return read.good() && read.at_end();
+      default: break;
+    }
+    if (kind < kFile || kind > kForget) return false;
+    if (parts_ == Journal::Parts::kAllButFiles) return true;
+    switch (kind) {
       case kFile: return file(read);
       case kChunks: return chunks(read);
       case kComplete: return complete(read);
-      case kForget: return forget(read);
-      case kCommitting: journal_.is_committing = true; return read.good() && read.at_end();
-      default: return false;
+      default: return forget(read);
     }
   }
 
@@ -89,17 +102,19 @@ class Interpreter {
     session.temporary_slot = slot;
     session.begun_with = begun_with;
     journal_.session = session;
-    journal_.is_committing = false;
-    journal_.files.clear();
-    paths_.clear();
+    journal_.is_laid_out = journal_.is_committing = false;
+    journal_.files = {};
+    numbers_.clear();
     return true;
   }
   bool file(protocol::Reader& read) {
     std::uint32_t number = 0;
     protocol::LongText path;
     read(number, path);
-    if (!read.good() || !read.at_end() || !protocol::is_clean_path(path.text)) return false;
-    paths_[number] = path.text;
+    if (!read.good() || !read.at_end() || !protocol::is_clean_path(path.text) || number >= kNumberMax)
+      return false;
+    if (number >= numbers_.size()) numbers_.resize(number + 1, kUnnamed);
+    numbers_[number] = journal_.files.number_of(path.text);
     return true;
   }
   bool chunks(protocol::Reader& read) {
@@ -126,51 +141,90 @@ class Interpreter {
     std::uint32_t crc = 0;
     read(size, crc);
     if (known == nullptr || !read.good() || !read.at_end()) return false;
-    *known = KnownFile{true, size, crc, {}};
+    *known = KnownFile{size, crc, true, {}};
     return true;
   }
   bool forget(protocol::Reader& read) {
     protocol::LongText path;
     read(path);
     if (!read.good() || !read.at_end()) return false;
-    journal_.files.erase(std::string(path.text));
+    journal_.files.forget(path.text);
     return true;
   }
   KnownFile* find(protocol::Reader& read) {
     std::uint32_t number = 0;
     read(number);
-    auto found = paths_.find(number);
-    return found == paths_.end() ? nullptr : &journal_.files[found->second];
+    if (number >= numbers_.size() || numbers_[number] == kUnnamed) return nullptr;
+    return &journal_.files[numbers_[number]];
   }
 
   Journal& journal_;
-  std::unordered_map<std::uint32_t, std::string> paths_;
+  const Journal::Parts parts_;
+  std::vector<std::uint32_t> numbers_;  // in `files`, by those that the journal gives
 };
 
-}  // namespace
-
-Journal Journal::parse(std::string_view bytes, const std::string& path) {
+// `more` adds to the bytes it is given, or says that there are none.
+Journal interpret(const std::string& path, Journal::Parts parts, const std::function<bool(std::string&)>& more) {
   auto refuse = [&] {
     fail(Kind::kTargetRefused, "file \"" + path + "\" is not a journal of this pg_standby_clone",
          "If nothing in that directory is needed, empty it, then run the clone again.");
   };
-  if (!bytes.starts_with(kMagic)) refuse();
   Journal journal;
-  Interpreter interpreter(journal);
-  std::size_t at = kMagic.size();
-  while (bytes.size() - at >= kHeaderSize) {
+  Interpreter interpreter(journal, parts);
+  std::string piece;
+  std::size_t at = 0;
+  auto has = [&](std::size_t count) {
+    while (piece.size() - at < count) {
+      piece.erase(0, std::exchange(at, 0));
+      if (!more(piece)) return false;
+    }
+    return true;
+  };
+  if (!has(kMagic.size()) || !piece.starts_with(kMagic)) refuse();
+  at = kMagic.size();
+  while (has(kHeaderSize)) {
     std::uint32_t length = 0, crc = 0;
-    protocol::Reader(std::as_bytes(std::span(bytes)).subspan(at, kHeaderSize))(length, crc);
-    if (length == 0 || length > kPayloadMax || length > bytes.size() - at - kHeaderSize) break;
-    std::string_view payload = bytes.substr(at + kHeaderSize, length);
+    protocol::Reader(std::as_bytes(std::span(piece)).subspan(at, kHeaderSize))(length, crc);
+    if (length == 0 || length > kPayloadMax || !has(kHeaderSize + length)) break;
+    std::string_view payload = std::string_view(piece).substr(at + kHeaderSize, length);
     if (crc_of(payload) != crc) break;
     if (!interpreter.take(payload)) refuse();
     at += kHeaderSize + length;
   }
   // Its first records came with its name.
   if (journal.directories.empty()) refuse();
-  journal.size = at;
   return journal;
+}
+
+}  // namespace
+
+Journal Journal::parse(std::string_view bytes, const std::string& path) {
+  return interpret(path, Parts::kAll, [&](std::string& piece) {
+    piece += bytes;
+    return !std::exchange(bytes, {}).empty();
+  });
+}
+
+std::optional<Journal> Journal::read_if_there(const std::string& path, Parts parts) {
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file && errno == ENOENT) return std::nullopt;
+  if (!file) fail_on_disk("open file", path, errno);
+  return interpret(path, parts, [&](std::string& piece) {
+    std::size_t kept = piece.size();
+    piece.resize(kept + kPieceSize);
+    ssize_t got;
+    do got = ::read(file.get(), piece.data() + kept, kPieceSize);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) fail_on_disk("read file", path, errno);
+    piece.resize(kept + static_cast<std::size_t>(got));
+    return got > 0;
+  });
+}
+
+Journal Journal::read(const std::string& path, Parts parts) {
+  auto journal = read_if_there(path, parts);
+  if (!journal) fail_on_disk("open file", path, ENOENT);
+  return std::move(*journal);
 }
 
 template <class... F>
@@ -222,34 +276,44 @@ void JournalRecords::forget(std::string_view path) {
   put(kForget, 4 + path.size(), protocol::LongText{path});
 }
 
+void JournalRecords::laid_out() { put(kLaidOut, 0); }
+
 void JournalRecords::committing() { put(kCommitting, 0); }
 
-JournalFile JournalFile::create(const Tree& tree, const JournalRecords& records) {
+JournalFile JournalFile::create(const Tree& tree, const Journal& journal) {
   const std::string fresh = std::string(kJournalName) + ".new";
   tree.remove_file(fresh);
-  JournalFile journal;
-  journal.tree_ = &tree;
-  journal.file_ = tree.open(fresh, O_WRONLY | O_CREAT | O_EXCL, 0600);
-  if (!journal.file_) fail_on_disk("create file", tree.shown(fresh), errno);
-  std::string whole = std::string(kMagic) + records.bytes();
-  tree.write(journal.file_.get(), std::as_bytes(std::span(whole)), 0, fresh);
-  journal.size_ = whole.size();
-  tree.sync(journal.file_.get(), fresh);
+  JournalFile made;
+  made.tree_ = &tree;
+  made.file_ = tree.open(fresh, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  if (!made.file_) fail_on_disk("create file", tree.shown(fresh), errno);
+  auto write = [&](std::string_view bytes) {
+    tree.write(made.file_.get(), std::as_bytes(std::span(bytes)), made.size_, fresh);
+    made.size_ += bytes.size();
+  };
+  write(kMagic);
+  JournalRecords records;
+  for (const auto& taken : journal.directories) records.directory(taken);
+  if (journal.session) records.session(*journal.session);
+  if (journal.is_laid_out) records.laid_out();
+  std::uint32_t number = 0;
+  journal.files.for_each([&](std::string_view path, const KnownFile& known) {
+    records.file(number, path);
+    if (known.is_complete)
+      records.complete(number, known.size, known.crc);
+    else
+      records.chunks(number, known.chunks);
+    ++number;
+    if (records.bytes().size() < kPieceSize) return;
+    write(records.bytes());
+    records.clear();
+  });
+  if (journal.is_committing) records.committing();
+  write(records.bytes());
+  tree.sync(made.file_.get(), fresh);
   tree.rename(fresh, kJournalName);
   tree.sync_directory("");
-  return journal;
-}
-
-JournalFile JournalFile::reopen(const Tree& tree, std::uint64_t size) {
-  JournalFile journal;
-  journal.tree_ = &tree;
-  journal.size_ = size;
-  journal.file_ = tree.open(kJournalName, O_WRONLY);
-  if (!journal.file_) fail_on_disk("open file", tree.shown(kJournalName), errno);
-  // A torn record in the middle would end the reading there for ever.
-  if (tree.disk().truncate(journal.file_.get(), static_cast<off_t>(size)) != 0)
-    fail_on_disk("truncate file", tree.shown(kJournalName), errno);
-  return journal;
+  return made;
 }
 
 void JournalFile::append(const JournalRecords& records) {

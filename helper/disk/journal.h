@@ -4,16 +4,17 @@
 //
 // After a line of magic it is a run of records, each with its length and CRC32C, only ever
 // appended to: what a torn write left at its end is no record and is ignored. A record about
-// data is written after that data is durable (disk/recorder.h).
+// data is written after that data is durable (disk/recorder.h). A run that goes on with it writes it anew
+// first, without what was said twice or torn.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "helper/disk/known_files.h"
 #include "helper/disk/tree.h"
 #include "protocol/request.h"
 
@@ -49,29 +50,20 @@ struct SessionRecord {
   bool operator==(const SessionRecord&) const = default;
 };
 
-struct ChunkRecord {
-  std::uint64_t offset = 0;
-  std::uint32_t length = 0;
-  std::uint32_t crc = 0;  // CRC32C of these bytes
-};
-
-// A file of which something is durable.
-struct KnownFile {
-  bool is_complete = false;
-  std::uint64_t size = 0;  // of a complete one, with the CRC of all of it
-  std::uint32_t crc = 0;
-  std::vector<ChunkRecord> chunks;  // of one that is not complete; in order of offset
-};
-
 struct Journal {
   std::vector<TakenDirectory> directories;  // the first is the data directory
   std::optional<SessionRecord> session;
+  bool is_laid_out = false;    // of that session: all directories are there, what an earlier life left is gone
   bool is_committing = false;  // all is durable; pg_control has its name, or nearly
-  std::unordered_map<std::string, KnownFile> files;  // of that session
-  std::uint64_t size = 0;  // of the good records; what follows them is torn
+  KnownFiles files;  // of that session
 
-  // Fails with kTargetRefused on anything that is not a journal of ours.
+  // Fails with kTargetRefused on anything that is not a journal of ours. What follows its last good record is
+  // torn.
   static Journal parse(std::string_view bytes, const std::string& path);
+  // From a file, in pieces: it may be larger than what memory there should be for it.
+  enum class Parts { kAll, kAllButFiles };
+  static Journal read(const std::string& path, Parts parts);
+  static std::optional<Journal> read_if_there(const std::string& path, Parts parts);
 };
 
 // Records, as they are appended. Files go by numbers that the caller gives out.
@@ -84,6 +76,7 @@ class JournalRecords {
   void chunks(std::uint32_t number, const std::vector<ChunkRecord>& chunks);
   void complete(std::uint32_t number, std::uint64_t size, std::uint32_t crc);
   void forget(std::string_view path);  // it is about to be written anew
+  void laid_out();
   void committing();
 
   const std::string& bytes() const { return bytes_; }
@@ -101,10 +94,8 @@ class JournalRecords {
 class JournalFile {
  public:
   JournalFile() = default;
-  // Takes the place of any there is, whole or not at all. Durable on return.
-  static JournalFile create(const Tree& tree, const JournalRecords& records);
-  // Goes on after the last good record.
-  static JournalFile reopen(const Tree& tree, std::uint64_t size);
+  // Takes the place of any there is, whole or not at all; each fact is said once. Durable on return.
+  static JournalFile create(const Tree& tree, const Journal& journal);
 
   // Durable on return (unless not syncing).
   void append(const JournalRecords& records);

@@ -15,6 +15,10 @@ namespace standby_clone {
 
 namespace fs = std::filesystem;
 
+std::uint64_t room_of(const struct stat& status) {
+  return S_ISREG(status.st_mode) && status.st_nlink == 1 ? static_cast<std::uint64_t>(status.st_blocks) * 512 : 0;
+}
+
 TakenDirectory* Target::taken_as(const std::string& link) {
   return const_cast<TakenDirectory*>(std::as_const(*this).taken_as(link));
 }
@@ -43,6 +47,8 @@ bool Target::check_directory(const std::string& where, const std::string& link, 
     fail(Kind::kTargetRefused, fmt::format("{} \"{}\" is not empty", what, where),
          "Empty it, or choose another one: --tablespace-mapping for a tablespace, --waldir for the "
          "WAL.");
+  if (int error = why_not_written_to(existed ? where : nearest_existing(where)))
+    fail_on_disk(existed ? "write to directory" : "create directory", where, error);
   return existed;
 }
 
@@ -96,9 +102,17 @@ std::string Target::place_of(const std::string& link, const std::string& donor_d
   return taken != nullptr ? taken->path : donor_directory;
 }
 
+std::string Target::wal_directory() const {
+  const TakenDirectory* taken = taken_as("pg_wal");
+  return !options_.wal_directory.empty() || taken == nullptr ? options_.wal_directory : taken->path;
+}
+
+void Target::check_wal_directory() const {
+  if (std::string where = wal_directory(); !where.empty()) check_directory(where, "pg_wal", "WAL directory");
+}
+
 void Target::make_wal_directory() {
-  std::string where = options_.wal_directory;
-  if (const TakenDirectory* taken = taken_as("pg_wal"); where.empty() && taken != nullptr) where = taken->path;
+  std::string where = wal_directory();
   if (where.empty()) return tree_.make_directory("pg_wal", directory_mode_);
   take_directory(where, "pg_wal", "WAL directory");
   tree_.make_link("pg_wal", where);
@@ -127,12 +141,10 @@ void Target::make_tablespace(const std::string& link, const std::string& donor_d
   tree_.make_link(link, where);
 }
 
-void Target::empty_wal_directory() const { tree_.remove_content("pg_wal"); }
-
 std::uint64_t Target::room_taken_by(const std::string& name) const {
   if (!is_used()) return 0;
   auto status = tree_.status(name);
-  return status ? static_cast<std::uint64_t>(status->st_blocks) * 512 : 0;
+  return status ? room_of(*status) : 0;
 }
 
 std::unique_ptr<OutputFile> Target::create_file(const std::string& name, std::uint64_t size) const {

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kControlFile[] = "global/pg_control";
-// pg_control of the old life, once its name is taken away; goes with the first layout.
+// pg_control of the old life, once its name is taken away; goes at the end of the layout.
 constexpr char kControlFileOld[] = "global/pg_standby_clone.old_pg_control";
 
 std::string in_root(const TakenDirectory& root, const std::string& name) {
@@ -59,7 +59,6 @@ Target::Target(const TargetOptions& options, Found found)
       std::error_code error;
       for (const auto& taken : journal_.directories)
         if (!taken.link.empty() && fs::is_directory(taken.path, error)) tree_.add_root(taken.link, taken.path);
-      journal_file_ = JournalFile::reopen(tree_, journal_.size);
       return;
     }
     for (const std::string& trace : {std::string(kJournalName) + ".new", std::string(kLeftLockFileName)})
@@ -156,7 +155,7 @@ void Target::take_lock(const std::optional<std::string>& left) {
   if (!lock_) fail_on_disk("create file", absolute(kLockFileName), errno);
   has_lock_ = true;
   // Only a question of an older version can be in the way, for a moment; and there may be no locks.
-  for (int attempt = 0; flock(lock_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; ++attempt) {
+  for (int attempt = 0; tree_.disk().lock(lock_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; ++attempt) {
     if (attempt == 100) fail_on_disk("lock file", absolute(kLockFileName), EWOULDBLOCK);
     usleep(1000);
   }
@@ -172,29 +171,42 @@ void Target::remove_left_lock(const std::string& left) const {
     fail_on_disk("rename file", absolute(kLockFileName), errno);
   }
   if (read_file(kLeftLockFileName) != left &&
-      linkat(top, kLeftLockFileName, top, kLockFileName, 0) != 0)
+      tree_.disk().link(top, kLeftLockFileName, top, kLockFileName) != 0)
     fail_on_disk("rename file", absolute(kLeftLockFileName), errno);
   remove_file(kLeftLockFileName);
 }
 
+KnownFiles Target::go_on_in_session() {
+  journal_.is_committing = false;
+  rewrite_journal();
+  return std::exchange(journal_.files, {});
+}
+
 void Target::begin_session(const SessionRecord& session) {
   journal_.session = session;
-  journal_.files.clear();
-  journal_.is_committing = false;
+  journal_.files = {};
+  journal_.is_laid_out = journal_.is_committing = false;
   if (is_taken()) rewrite_journal();
 }
 
 void Target::rewrite_journal() {
-  JournalRecords records;
-  for (const auto& taken : journal_.directories) records.directory(taken);
-  if (journal_.session) records.session(*journal_.session);
   std::lock_guard lock(journal_mutex_);
-  journal_file_ = JournalFile::create(tree_, records);
+  journal_file_ = JournalFile::create(tree_, journal_);
 }
 
 void Target::append_to_journal(const JournalRecords& records) const {
   std::lock_guard lock(journal_mutex_);
   journal_file_.append(records);
+}
+
+// Segments of an earlier life that came back with their marks would be taken for those of this session.
+void Target::end_layout() {
+  remove_file(kControlFileOld);
+  for (const char* directory : {"pg_wal", "pg_wal/archive_status"})
+    if (tree_.open(directory, O_PATH | O_DIRECTORY)) sync_directory(directory);
+  JournalRecords records;
+  records.laid_out();
+  append_to_journal(records);
 }
 
 void Target::begin_commit() {

@@ -48,6 +48,9 @@ struct Found {
   std::optional<std::string> lock_file;  // what postmaster.pid says that somebody has left
 };
 
+// Bytes on disk that are free, or used again, when a file goes: none of one that has other names.
+std::uint64_t room_of(const struct stat& status);
+
 class Target {
  public:
   using State = Found::State;
@@ -90,8 +93,10 @@ class Target {
 
   // Of kResumed: the session whose promises the journal holds.
   const std::optional<SessionRecord>& session() const { return journal_.session; }
-  // Goes on in that session: what the journal says about files holds. Once.
-  std::unordered_map<std::string, KnownFile> known_files() { return std::move(journal_.files); }
+  // Of it: what an earlier life left was gone.
+  bool is_laid_out() const { return journal_.is_laid_out; }
+  // Goes on in that session: what the journal says about files holds. Once; writes it anew.
+  KnownFiles go_on_in_session();
   // A new one: what is on disk is of no known worth. Of a kCluster it is written by claim().
   void begin_session(const SessionRecord& session);
   // Thread-safe.
@@ -107,14 +112,15 @@ class Target {
   // --- layout; paths are relative to the data directory and clean. One thread. All may be
   // --- done again, and replace what is of another kind; links are never followed. ---
   void check_mapping(const std::vector<std::string>& donor_directories) const;
-  // Fails where make_tablespace() would; makes nothing.
+  // Fail where making them would; make nothing.
+  void check_wal_directory() const;
   void check_tablespace(const std::string& link, const std::string& donor_directory) const;
   void make_directory(const std::string& path);
   void make_tablespace(const std::string& link, const std::string& donor_directory);
   // Where a tablespace of the donor goes: as mapped, else where it is here, else as on the donor.
   std::string place_of(const std::string& link, const std::string& donor_directory) const;
-  // Removes all WAL of an earlier life (trap 83).
-  void empty_wal_directory() const;
+  // All of it is there, and what is left over has been removed. Durable on return.
+  void end_layout();
 
   // Bytes of a file that is there already.
   std::uint64_t room_taken_by(const std::string& path) const;
@@ -163,6 +169,7 @@ class Target {
   // Is it there? Fails where it may not be taken.
   bool check_directory(const std::string& path, const std::string& link, const char* what) const;
   void take_directory(const std::string& path, const std::string& link, const char* what);
+  std::string wal_directory() const;  // outside the data directory; empty: inside
   void make_wal_directory();
   void find_links();
   void rewrite_journal();

@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
-#include <unordered_set>
 
 namespace standby_clone {
 namespace {
@@ -38,11 +37,14 @@ bool is_one_of(const std::array<std::string_view, N>& names, std::string_view na
 
 class Walk {
  public:
-  Walk(const Target& target, const FileList& list) : target_(target), tree_(target.tree()) {
-    wanted_.reserve(list.files.size() + list.directories.size() + list.tablespaces.size());
-    for (const auto& file : list.files) wanted_.insert(list.path(file));
-    for (const auto& directory : list.directories) wanted_.insert(directory);
-    for (const auto& tablespace : list.tablespaces) wanted_.insert(tablespace.path);
+  Walk(const Target& target, const FileList& list, OldWal wal)
+      : target_(target), tree_(target.tree()), wal_(wal) {
+    wanted_.reserve(list.files.size() + list.directories.size() + list.tablespaces.size() + 1);
+    for (const auto& file : list.files) wanted_.push_back(list.path(file));
+    for (const auto& directory : list.directories) wanted_.push_back(directory);
+    for (const auto& tablespace : list.tablespaces) wanted_.push_back(tablespace.path);
+    wanted_.push_back("global/pg_control");  // not in the list of what is read
+    std::sort(wanted_.begin(), wanted_.end());
   }
 
   Leftovers run() {
@@ -52,13 +54,17 @@ class Walk {
 
  private:
   void top_level(const std::string& name) {
-    if (name == kJournalName || name == "postmaster.pid" || name == "pg_wal") return;
+    if (name == kJournalName || name == "postmaster.pid") return;
+    if (name == "pg_wal") {
+      if (wal_ == OldWal::kGoes && (tree_.has_root(name) || tree_.is_directory(name))) clean(name);
+      return;
+    }
     if (name == "pg_tblspc") return tablespaces();
     if (is_one_of(kServersOwn, name)) {
       if (tree_.is_directory(name)) clean(name);
       return;  // anything else of that name is replaced by the layout
     }
-    if (wanted_.contains(name)) {
+    if (is_wanted(name)) {
       if (tree_.is_directory(name)) keep_others_in(name);
       return;
     }
@@ -71,7 +77,7 @@ class Walk {
   void clean(const std::string& directory) {
     for (const auto& name : entries_of(directory, found_.unremovable)) {
       std::string path = directory + "/" + name;
-      if (!wanted_.contains(path))
+      if (!is_wanted(path))
         remove(path);
       else if (tree_.is_directory(path))
         clean(path);
@@ -83,7 +89,7 @@ class Walk {
     for (const auto& name : tree_.entries("pg_tblspc")) {
       std::string link = "pg_tblspc/" + name;
       std::string leads_to = tree_.read_link(link);
-      if (!wanted_.contains(link)) {
+      if (!is_wanted(link)) {
         // What the link leads to may be somebody's by now.
         if (!leads_to.empty()) found_.abandoned.push_back(leads_to);
         remove(link);
@@ -94,7 +100,7 @@ class Walk {
         continue;  // the layout's to do
       // Of the directory itself only what is of this server's version.
       for (const auto& version : tree_.entries(link))
-        if (wanted_.contains(link + "/" + version) && tree_.is_directory(link + "/" + version))
+        if (is_wanted(link + "/" + version) && tree_.is_directory(link + "/" + version))
           clean(link + "/" + version);
     }
   }
@@ -102,7 +108,7 @@ class Walk {
   void keep_others_in(const std::string& directory) {
     for (const auto& name : entries_of(directory, found_.unreadable)) {
       std::string path = directory + "/" + name;
-      if (!wanted_.contains(path))
+      if (!is_wanted(path))
         keep(path);
       else if (tree_.is_directory(path))
         keep_others_in(path);
@@ -122,15 +128,22 @@ class Walk {
 
   void remove(const std::string& path) {
     found_.to_remove.push_back(path);
-    check_may_remove_in(path);
+    look_at_what_goes(path);
   }
 
-  void check_may_remove_in(const std::string& path) {
-    if (path.ends_with("/lost+found") || !tree_.is_directory(path)) return;
+  void look_at_what_goes(const std::string& path) {
+    auto status = tree_.status(path);
+    if (!status || path.ends_with("/lost+found")) return;
+    if (!S_ISDIR(status->st_mode)) {
+      found_.room[status->st_dev] += room_of(*status);
+      return;
+    }
     auto names = entries_of(path, found_.unremovable);
     if (!names.empty() && !tree_.may_change(path)) found_.unremovable.push_back(path);
-    for (const auto& name : names) check_may_remove_in(path + "/" + name);
+    for (const auto& name : names) look_at_what_goes(path + "/" + name);
   }
+
+  bool is_wanted(std::string_view path) const { return std::binary_search(wanted_.begin(), wanted_.end(), path); }
 
   // Where they cannot be read, the directory is one of those.
   std::vector<std::string> entries_of(const std::string& directory,
@@ -143,14 +156,15 @@ class Walk {
 
   const Target& target_;
   const Tree& tree_;
-  std::unordered_set<std::string_view> wanted_;
+  const OldWal wal_;
+  std::vector<std::string_view> wanted_;  // sorted: 16 bytes a file, of many
   Leftovers found_;
 };
 
 }  // namespace
 
-Leftovers look_for_leftovers(const Target& target, const FileList& list) {
-  return Walk(target, list).run();
+Leftovers look_for_leftovers(const Target& target, const FileList& list, OldWal wal) {
+  return Walk(target, list, wal).run();
 }
 
 void remove_leftovers(const Target& target, const Leftovers& leftovers) {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "helper/disk/target.h"
@@ -20,6 +22,7 @@ struct KeptFile {
 
 struct Leftovers {
   std::vector<std::string> to_remove;     // files and directories of the server, each with all in it
+  std::map<dev_t, std::uint64_t> room;    // bytes that these take, by file system
   std::vector<std::string> kept_entries;  // of the top level: files and directories of somebody
   std::vector<KeptFile> kept_files;       // all files in them
   std::vector<std::string> unreadable;    // of what is kept: cannot go into the manifest
@@ -27,9 +30,12 @@ struct Leftovers {
   std::vector<std::string> abandoned;     // tablespace directories that are not used any more
 };
 
-// Looks only. Links are never followed.
-Leftovers look_for_leftovers(const Target& target, const FileList& list);
-// Needs: pg_control has no name any more.
+// All WAL of an earlier life goes (trap 83); of the same session it is gone on with.
+enum class OldWal { kGoes, kStays };
+
+// Looks only; needs no layout. Links are never followed.
+Leftovers look_for_leftovers(const Target& target, const FileList& list, OldWal wal);
+// Needs: pg_control has no name any more; the layout.
 void remove_leftovers(const Target& target, const Leftovers& leftovers);
 
 }  // namespace standby_clone

@@ -6,7 +6,8 @@
 
 namespace standby_clone {
 
-Plan::Plan(const FileList& list) : list_(list), order_(list.files.size()) {
+Plan::Plan(const FileList& list)
+    : list_(list), order_(list.files.size()), left_out_whole_(list.files.size()) {
   std::iota(order_.begin(), order_.end(), 0);
   // Stable: files of one size stay in the order of the donor's directories.
   std::stable_sort(order_.begin(), order_.end(), [&](std::uint32_t left, std::uint32_t right) {
@@ -14,9 +15,7 @@ Plan::Plan(const FileList& list) : list_(list), order_(list.files.size()) {
   });
 }
 
-void Plan::leave_out(std::uint32_t file) {
-  left_out_[file].assign(list_.files[file].size / protocol::kChunkSize + 1, true);
-}
+void Plan::leave_out(std::uint32_t file) { left_out_whole_[file] = true; }
 
 void Plan::leave_out(std::uint32_t file, const std::vector<std::uint64_t>& chunks) {
   auto& left_out = left_out_[file];
@@ -28,6 +27,7 @@ void Plan::leave_out(std::uint32_t file, const std::vector<std::uint64_t>& chunk
 }
 
 bool Plan::is_left_out(std::uint64_t offset) const {
+  if (left_out_whole_[order_[at_]]) return true;
   auto found = left_out_.find(order_[at_]);
   return found != left_out_.end() && found->second[offset / protocol::kChunkSize];
 }

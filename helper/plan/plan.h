@@ -54,6 +54,7 @@ class Plan {
   const FileList& list_;
   std::mutex mutex_;
   std::vector<std::uint32_t> order_;  // files, largest first
+  std::vector<bool> left_out_whole_;  // by number of the file
   std::unordered_map<std::uint32_t, std::vector<bool>> left_out_;  // by number of the chunk
   bool keeps_whole_ = false;
   std::size_t at_ = 0;

@@ -10,24 +10,27 @@
 
 #include "helper/base/failure.h"
 #include "helper/base/size.h"
+#include "helper/disk/directory.h"
 
 namespace standby_clone {
 namespace {
 
 class Loads {
  public:
-  explicit Loads(const Tree& tree) : tree_(tree) {}
+  Loads(const Target& target, const FileList& list, const Leftovers& leftovers)
+      : target_(target), tree_(target.tree()), list_(list), leftovers_(leftovers) {}
 
   Shortage& of(const std::string& directory) {
-    UniqueFd opened = tree_.open(directory, O_RDONLY | O_DIRECTORY);
+    UniqueFd opened = open(directory);
     struct stat status;
     struct statvfs room;
     if (!opened || fstat(opened.get(), &status) != 0 || fstatvfs(opened.get(), &room) != 0)
       fail_on_disk("look at directory", tree_.shown(directory), errno);
     auto [at, is_new] = loads_.try_emplace(status.st_dev);
-    if (is_new)
-      at->second = {tree_.shown(directory), 0, std::uint64_t{room.f_bavail} * room.f_frsize,
-                    compresses(opened.get())};
+    if (!is_new) return at->second;
+    at->second = {tree_.shown(directory), 0, std::uint64_t{room.f_bavail} * room.f_frsize, compresses(opened.get())};
+    if (auto freed = leftovers_.room.find(status.st_dev); freed != leftovers_.room.end())
+      at->second.available += freed->second;
     return at->second;
   }
 
@@ -39,7 +42,24 @@ class Loads {
   }
 
  private:
+  UniqueFd open(std::string directory) const {
+    constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    while (true) {
+      for (const auto& [link, donors] : list_.tablespaces)
+        if (directory == link && !tree_.has_root(link))
+          return UniqueFd(::open(nearest_existing(target_.place_of(link, donors)).c_str(), kFlags));
+      UniqueFd opened = tree_.open(directory, kFlags);
+      bool will_be_made = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+      if (opened || directory.empty() || !will_be_made) return opened;
+      auto slash = directory.rfind('/');
+      directory.erase(slash == std::string::npos ? 0 : slash);
+    }
+  }
+
+  const Target& target_;
   const Tree& tree_;
+  const FileList& list_;
+  const Leftovers& leftovers_;
   std::map<dev_t, Shortage> loads_;
 };
 
@@ -55,8 +75,8 @@ const char* Shortage::hint() {
          "compresses, or finds what is the same), use --no-check-space.";
 }
 
-std::vector<Shortage> find_shortages(const Target& target, const FileList& list) {
-  Loads loads(target.tree());
+std::vector<Shortage> find_shortages(const Target& target, const FileList& list, const Leftovers& leftovers) {
+  Loads loads(target, list, leftovers);
   Shortage* load = &loads.of("");
   std::string directory;
   for (const File& file : list.files) {

@@ -8,6 +8,7 @@
 
 #include "helper/disk/target.h"
 #include "helper/plan/file_list.h"
+#include "helper/plan/leftovers.h"
 
 namespace standby_clone {
 
@@ -21,7 +22,8 @@ struct Shortage {
 };
 
 // The file systems that seem too small, whatever is mounted below the data directory counted for
-// itself. What an earlier life has left of a file is used again. Needs the layout.
-std::vector<Shortage> find_shortages(const Target& target, const FileList& list);
+// itself. What an earlier life has left of a file is used again, what is left over gives its room. Needs no layout:
+// what is not there yet will be where the nearest directory above it is.
+std::vector<Shortage> find_shortages(const Target& target, const FileList& list, const Leftovers& leftovers);
 
 }  // namespace standby_clone

@@ -342,7 +342,7 @@ bool keeps_own_configuration(const Options& options) {
   if (options.donor_config) return false;
   const std::string journal = options.data_directory + "/" + kJournalName;
   if (!is_there(journal)) return options.delta && is_there(options.data_directory + "/PG_VERSION");
-  auto directories = Journal::parse(read_whole(journal), journal).directories;
+  auto directories = Journal::read(journal, Journal::Parts::kAllButFiles).directories;
   return !directories.empty() && directories.front().origin == Origin::kFound;
 }
 

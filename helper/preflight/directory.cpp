@@ -2,29 +2,16 @@
 #include "helper/preflight/directory.h"
 
 #include <cerrno>
-#include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "helper/disk/directory.h"
 
 namespace standby_clone {
 
 namespace fs = std::filesystem;
-
-std::string nearest_existing(const std::string& path) {
-  fs::path at(path);
-  std::error_code error;
-  while (!fs::exists(at, error) && at.has_parent_path() && at != at.parent_path())
-    at = at.parent_path();
-  return at.string();
-}
-
-int why_not_written_to(const std::string& directory) {
-  return faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0 ? 0 : errno;
-}
 
 Room room_at(const std::string& path) {
   std::string directory = nearest_existing(path);

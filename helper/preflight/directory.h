@@ -1,5 +1,4 @@
-// directory.h: where a directory is, or would be: may it be written to, and is there room? Who has it is
-// decided in helper/claim.
+// directory.h: where a directory is, or would be: is there room? Who has it is decided in helper/claim.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +6,6 @@
 #include <vector>
 
 namespace standby_clone {
-
-// The directory itself, or the nearest one above it that is there.
-std::string nearest_existing(const std::string& path);
-// The errno value of an attempt to; 0: it can be written to.
-int why_not_written_to(const std::string& directory);
 
 // Room on the file system a directory is on, or would be on.
 struct Room {

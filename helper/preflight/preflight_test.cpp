@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "helper/disk/scratch_directory.h"
+#include "helper/disk/directory.h"
 #include "helper/preflight/directory.h"
 #include "helper/preflight/findings.h"
 #include "helper/preflight/host.h"

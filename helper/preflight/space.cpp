@@ -7,6 +7,7 @@
 #include "helper/base/size.h"
 #include "helper/base/unique_fd.h"
 #include "helper/claim/look.h"
+#include "helper/disk/directory.h"
 #include "helper/plan/space.h"
 #include "helper/preflight/directory.h"
 #include "helper/preflight/host.h"

@@ -90,11 +90,12 @@ int check_promises(const Script& script, const std::string& data, const std::str
                    const std::string& what) {
   Journal journal = Journal::parse(journal_bytes, what);
   int promises = 0;
-  for (const auto& [path, known] : journal.files) {
+  journal.files.for_each([&](std::string_view name, const KnownFile& known) {
+    std::string path(name);
     std::string found = content_of(data + "/" + path);
     std::size_t size = 0;
-    for (const auto& [name, its_size] : script.files)
-      if (name == path) size = its_size;
+    for (const auto& [script_name, its_size] : script.files)
+      if (script_name == path) size = its_size;
     if (known.is_complete) {
       ++promises;
       EXPECT_TRUE(std::filesystem::exists(data + "/" + path)) << what << path;
@@ -109,7 +110,7 @@ int check_promises(const Script& script, const std::string& data, const std::str
       EXPECT_EQ(crc_of(std::string_view(found).substr(chunk.offset, chunk.length)), chunk.crc)
           << what << path << " at " << chunk.offset;
     }
-  }
+  });
   return promises;
 }
 

@@ -30,12 +30,32 @@ constexpr char kOutputGroup[] = "Output";
 
 struct Raw {
   std::string checkpoint = "fast", rate, compress = "auto", jobs = "auto", wal_method = "stream";
-  std::string format = "plain", manifest_checksums = "CRC32C", slot, target, reconnect_timeout;
+  std::string format = "plain", manifest_checksums = "CRC32C", slot, reconnect_timeout;
   std::string receive_timeout;
   std::vector<std::string> mappings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
   bool no_check_space = false;
-  bool recovery_conf = false;
+  bool recovery_conf = false, create_slot = false, accepted = false;
+};
+
+// What pg_basebackup has and a clone has not: refused, with what to do instead.
+struct Foreign {
+  const char* names;
+  bool has_value;
+  const char* message;
+  const char* hint;
+};
+constexpr Foreign kForeign[] = {
+    {"-t,--target", true, "a clone is always written where the program runs: there is no --target",
+     "Run pg_standby_clone on the standby host, or use pg_basebackup --target."},
+    {"-i,--incremental", true, "a clone is always whole: there is no --incremental",
+     "Use --delta to bring an older copy in --pgdata up to date."},
+    {"-z,--gzip", false, "a data directory is never compressed: there is no --gzip",
+     "For less on the wire there is --compress=zstd, and --compress=auto without a word."},
+    {"-s,--status-interval", true, "the donor sees each second how far a clone is: there is no --status-interval",
+     "Leave it out."},
+    {"--sync-method", true, "files are synced while they come, their file systems at the end: there is no --sync-method",
+     "Leave it out; --no-sync leaves syncing to the system."},
 };
 
 std::string host_name() {
@@ -66,20 +86,23 @@ ManifestChecksums manifest_checksums_of(const std::string& text) {
 }
 
 void refuse_what_we_do_not(const Raw& raw) {
-  if (!raw.target.empty())
-    fail(Kind::kUsage, "a clone is always written where the program runs: there is no --target",
-         "Run pg_standby_clone on the standby host, or use pg_basebackup --target.");
   if (raw.format == "t" || raw.format == "tar")
     fail(Kind::kUsage, "a clone is a data directory: there is no tar format",
          "Leave --format out, or use pg_basebackup -F t for a backup.");
   if (raw.format != "p" && raw.format != "plain")
     fail(Kind::kUsage, fmt::format("unknown format \"{}\"", raw.format), "Leave --format out.");
-  if (raw.wal_method == "fetch")
+  if (raw.wal_method == "f" || raw.wal_method == "fetch")
     fail(Kind::kUsage, "WAL is streamed while files are copied: there is no --wal-method=fetch",
          "Leave --wal-method out.");
-  if (raw.wal_method != "stream" && raw.wal_method != "none")
-    fail(Kind::kUsage, fmt::format("unknown WAL method \"{}\"", raw.wal_method),
-         "Use --wal-method=stream or --wal-method=none.");
+  if (raw.create_slot && raw.slot.empty())
+    fail(Kind::kUsage, "--create-slot needs a slot's name", "Name it with --slot; or leave both out: a clone makes its own.");
+}
+
+bool streams_wal(const std::string& method) {
+  if (method == "s" || method == "stream") return true;
+  if (method == "n" || method == "none") return false;
+  fail(Kind::kUsage, fmt::format("unknown WAL method \"{}\"", method),
+       "Use --wal-method=stream or --wal-method=none.");
 }
 
 std::string absolute(const std::string& path, const char* option) {
@@ -160,7 +183,7 @@ void check_and_fill(const Raw& raw, Options& options) {
     options.receive_timeout = *time;
   }
   set_compression(raw.compress, options);
-  options.stream_wal = raw.wal_method == "stream";
+  options.stream_wal = streams_wal(raw.wal_method);
   options.manifest_checksums = manifest_checksums_of(raw.manifest_checksums);
   options.write_manifest = !raw.no_manifest;
   options.verify_checksums = !raw.no_verify;
@@ -174,8 +197,8 @@ void check_and_fill(const Raw& raw, Options& options) {
          "Give a shorter --name.");
   if (raw.no_slot && !raw.slot.empty())
     fail(Kind::kUsage, "--no-slot and --slot contradict each other", "Give one of them.");
-  options.slot_given = !raw.slot.empty();
-  if (!raw.no_slot) options.slot = options.slot_given ? raw.slot : slot_name_of(options.name);
+  options.slot_given = !raw.slot.empty() && !raw.create_slot;
+  if (!raw.no_slot) options.slot = raw.slot.empty() ? slot_name_of(options.name) : raw.slot;
   if (options.label.empty()) options.label = "pg_standby_clone " + options.name;
   if (options.label.size() >= protocol::kTextMax || options.label.find('\n') != std::string::npos)
     fail(Kind::kUsage, "the label is too long or has more than one line", "Give a shorter --label.");
@@ -305,12 +328,14 @@ void set_compression(const std::string& text, Options& options) {
   }
   auto colon = text.find(':');
   std::string method = text.substr(0, colon);
-  if (method != "zstd")
-    fail(Kind::kUsage, fmt::format("unknown compression \"{}\"", text),
+  // It is the donor that compresses, and nothing stays compressed.
+  if (method != "zstd" && method != "server-zstd")
+    fail(Kind::kUsage, fmt::format("compression \"{}\" is not possible: on the wire there is zstd alone", text),
          "Use --compress=auto, none or zstd[:LEVEL].");
   int level = 1;
   if (colon != std::string::npos) {
     std::string digits = text.substr(colon + 1);
+    if (digits.starts_with("level=")) digits.erase(0, 6);
     auto result = std::from_chars(digits.data(), digits.data() + digits.size(), level);
     if (result.ec != std::errc{} || result.ptr != digits.data() + digits.size() || level < 1 ||
         level > 19)
@@ -437,6 +462,7 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->type_name("NAME")->group(kStandbyGroup);
   app.add_option("-S,--slot", raw.slot, "use this existing slot; it is never dropped")
       ->type_name("NAME")->group(kStandbyGroup);
+  app.add_flag("-C,--create-slot", raw.create_slot, "make the slot that --slot names")->group(kStandbyGroup);
   app.add_flag("--no-slot", raw.no_slot, "make no permanent slot")->group(kStandbyGroup);
   app.add_flag("--write-password", options.write_password,
                "keep the password in primary_conninfo, in clear text")->group(kStandbyGroup);
@@ -499,7 +525,15 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("-V,--version", version, "show the version, then end")->group(kOutputGroup);
   app.add_flag("-?,--help", help, "show this help, or --help=all every option, then end")
       ->group(kOutputGroup);
-  app.add_option("-t,--target", raw.target)->group("");
+  // As it is anyway.
+  app.add_flag("--no-clean,--no-estimate-size", raw.accepted)->group("");
+  for (const auto& foreign : kForeign) {
+    auto refuse = [&foreign] { fail(Kind::kUsage, foreign.message, foreign.hint); };
+    if (foreign.has_value)
+      app.add_option_function<std::string>(foreign.names, [refuse](const std::string&) { refuse(); })->group("");
+    else
+      app.add_flag_callback(foreign.names, refuse)->group("");
+  }
 
   try {
     app.parse(arguments_of(argc, argv, options.command));

@@ -59,6 +59,14 @@ TEST(Options, what_we_do_not_is_refused_with_exit_code_2) {
       {"-D", "/d", "-j", "65"},
       {"-D", "/d", "-Z", "zstd:99"},
       {"-D", "/d", "-Z", "gzip"},
+      {"-D", "/d", "-Z", "5"},
+      {"-D", "/d", "-X", "f"},
+      {"-D", "/d", "-X", "x"},
+      {"-D", "/d", "-C"},
+      {"-D", "/d", "-z"},
+      {"-D", "/d", "-s", "10"},
+      {"-D", "/d", "-i", "/x/backup_manifest"},
+      {"-D", "/d", "--sync-method=fsync"},
       {"-D", "/d", "-r", "31"},
       {"-D", "/d", "-c", "slow"},
       {"-D", "/d", "-T", "/only"},
@@ -74,7 +82,23 @@ TEST(Options, what_we_do_not_is_refused_with_exit_code_2) {
     EXPECT_FALSE(parsed.options) << testing::PrintToString(arguments);
     EXPECT_EQ(parsed.exit_code, 2);
     EXPECT_NE(text.find("hint: "), std::string::npos) << text;
+    bool is_nonsense = text.find("nonsense") != std::string::npos || text.find("stray") != std::string::npos;
+    EXPECT_EQ(text.find("unknown option") != std::string::npos || text.find("unknown argument") != std::string::npos,
+              is_nonsense) << text;
   }
+}
+
+TEST(Options, as_pg_basebackup_takes_them) {
+  auto parsed = parse({"-D", "/d", "-Xs", "-C", "-S", "mine", "-Z", "server-zstd:level=3", "--no-clean", "--no-estimate-size"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_TRUE(parsed.options->stream_wal);
+  EXPECT_EQ(parsed.options->slot, "mine");
+  EXPECT_FALSE(parsed.options->slot_given);
+  EXPECT_EQ(parsed.options->compression, protocol::Compression::kZstd);
+  EXPECT_EQ(parsed.options->compression_level, 3);
+  parsed = parse({"-D", "/d", "-X", "n"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_FALSE(parsed.options->stream_wal);
 }
 
 TEST(Options, rates_as_pg_basebackup_reads_them) {

@@ -59,7 +59,7 @@ $primary->restart;
 # --- the command line ---
 for my $case (
 	[ [ '-F', 't' ], qr/no tar format/ ], [ [ '-X', 'fetch' ], qr/no --wal-method=fetch/ ],
-	[ [ '-t', 'server:/x' ], qr/no --target/ ], [ [ '-Z', 'lz4' ], qr/unknown compression/ ],
+	[ [ '-t', 'server:/x' ], qr/no --target/ ], [ [ '-Z', 'lz4' ], qr/zstd alone/ ],
 	[ [ '-j', '0' ], qr/0 streams/ ], [ [ '-r', '1' ], qr/not a transfer rate/ ],
 	[ [ '-T', 'x' ], qr/not a tablespace mapping/ ], [ [ '-S', 's', '--no-slot' ], qr/contradict/ ],
 	[ [ '--manifest-checksums', 'MD5' ], qr/MD5/ ], [ ['--no-such-option'], qr/no-such-option/ ])

@@ -305,7 +305,7 @@ void Clone::fetch_list() {
 // Port, memory, who is let in: with --delta a host keeps its own.
 void Clone::keep_own_configuration() {
   if (!target_->was_cluster() || options_.donor_config) return;
-  own_configuration_.emplace(target_->path(), options_.config_file);
+  on_disk([this] { own_configuration_.emplace(target_->path(), options_.config_file); });
   list_.leave_out([this](std::string_view path) { return path == kAutoConf || own_configuration_->contains(path); });
   std::string names;
   for (const auto& file : own_configuration_->files()) names += (names.empty() ? "" : ", ") + file;

@@ -19,6 +19,7 @@ static_assert(std::endian::native == std::endian::little);
 // Where things are in one version of pg_control.
 struct Layout {
   std::uint32_t version;
+  std::size_t minimum_recovery;  // minRecoveryPoint and the three fields after it
   std::size_t sizes;            // max_align, the first of what describes how the cluster is stored
   std::size_t slru_pages;       // 0: it has no such field
   std::size_t wal_sizes;        // wal_block_size and the six words after it
@@ -28,10 +29,10 @@ struct Layout {
 };
 
 constexpr Layout kLayouts[] = {
-    {1300, 204, 0, 224, 252, 0, 288},      // 15 and 16
-    {1700, 204, 0, 224, 252, 0, 288},      // only a record of the WAL was changed
-    {1800, 204, 0, 224, 252, 256, 292},
-    {1905, 212, 232, 236, 268, 272, 308},  // 19
+    {1300, 136, 204, 0, 224, 252, 0, 288},      // 15 and 16
+    {1700, 136, 204, 0, 224, 252, 0, 288},      // only a record of the WAL was changed
+    {1800, 136, 204, 0, 224, 252, 256, 292},
+    {1905, 144, 212, 232, 236, 268, 272, 308},  // 19
 };
 
 template <class Number>
@@ -55,7 +56,15 @@ std::optional<ControlFile> ControlFile::parse(std::string_view bytes) {
   file.system_identifier = number_at<std::uint64_t>(bytes, 0);
   file.version = layout->version;
   file.catalog_version = word(12);
-  file.state = word(16);
+  file.state = static_cast<ClusterState>(word(16));
+  auto lsn = [&](std::size_t at) { return number_at<std::uint64_t>(bytes, at); };
+  file.checkpoint = lsn(32);
+  file.redo = lsn(40);
+  file.timeline = word(48);
+  file.minimum_recovery = lsn(layout->minimum_recovery);
+  file.minimum_recovery_timeline = word(layout->minimum_recovery + 8);
+  file.backup_start = lsn(layout->minimum_recovery + 16);
+  file.backup_end = lsn(layout->minimum_recovery + 24);
   file.max_align = word(layout->sizes);
   file.float_format = number_at<double>(bytes, layout->sizes + 4);
   file.block_size = word(layout->sizes + 12);

@@ -8,13 +8,32 @@
 #include <string>
 #include <string_view>
 
+#include "helper/base/lsn.h"
+
 namespace standby_clone {
+
+// DBState, as the server numbers it.
+enum class ClusterState : std::uint32_t {
+  kStartingUp,
+  kShutDown,
+  kShutDownInRecovery,
+  kShuttingDown,
+  kInCrashRecovery,
+  kInArchiveRecovery,
+  kInProduction,
+};
 
 struct ControlFile {
   std::uint64_t system_identifier = 0;
   std::uint32_t version = 0;          // pg_control_version
   std::uint32_t catalog_version = 0;
-  std::uint32_t state = 0;            // DBState
+  ClusterState state = ClusterState::kStartingUp;
+  Lsn checkpoint = 0;                 // where the record of the last (restart)point begins
+  Lsn redo = 0;                       // and where replay from it would begin
+  Timeline timeline = 0;              // of that checkpoint
+  Lsn minimum_recovery = 0;           // 0 of a primary
+  Timeline minimum_recovery_timeline = 0;
+  Lsn backup_start = 0, backup_end = 0;  // of a base backup that has not reached its end
   std::uint32_t max_align = 0;
   double float_format = 0;
   std::uint32_t block_size = 0;

@@ -201,6 +201,8 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<AckLabel>(requests, "AckLabel");
   add_message<Outcome>(requests, "Outcome");
   add_message<Probe>(requests, "Probe");
+  add_message<Survey>(requests, "Survey");
+  add_message<WalHash>(requests, "WalHash");
   add_message<Welcome>(frames, "Welcome");
   add_message<Begun>(frames, "Begun");
   add_message<Entries>(frames, "Entries");
@@ -213,6 +215,8 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<Label>(frames, "Label");
   add_message<ProbeResult>(frames, "ProbeResult");
   add_message<Alive>(frames, "Alive");
+  add_message<SurveyResult>(frames, "SurveyResult");
+  add_message<WalHashResult>(frames, "WalHashResult");
   std::string text = document();
   EXPECT_EQ(messages_in(section(text, "Requests")), requests);
   EXPECT_EQ(messages_in(section(text, "Frames")), frames);

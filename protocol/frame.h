@@ -22,6 +22,8 @@ enum class FrameKind : std::uint8_t {
   kLabel,
   kProbeResult,
   kAlive,
+  kSurveyResult,
+  kWalHashResult,
 };
 
 // Answers Hello.
@@ -61,6 +63,24 @@ struct ProbeResult {
   Text found;          // where, relative to the data directory; empty: nowhere
   Bytes control_file;  // the donor's pg_control as far as its fields go
   static void fields(auto& field, auto& m) { field(m.found, m.control_file); }
+};
+
+// Answers Survey.
+struct SurveyResult {
+  static constexpr auto kKind = FrameKind::kSurveyResult;
+  Lsn flushed = 0;           // WAL is durable up to here; of a standby, replayed
+  std::uint8_t has_wal = 0;  // all from `since` up to there
+  std::uint32_t timeline = 0;
+  LongText history;          // of that timeline: its history file
+  static void fields(auto& field, auto& m) { field(m.flushed, m.has_wal, m.timeline, m.history); }
+};
+
+// Answers WalHash.
+struct WalHashResult {
+  static constexpr auto kKind = FrameKind::kWalHashResult;
+  std::uint8_t is_there = 0;  // all of it
+  std::array<std::byte, kChunkHashSize> hash{};
+  static void fields(auto& field, auto& m) { field(m.is_there, m.hash); }
 };
 
 // Answers Begin, at once; the progress of the start is seen in Status.

@@ -21,6 +21,9 @@ inline constexpr std::uint32_t kFramePlainMax = 128 * 1024;
 // kFramePlainMax bounds the payload too. Lists and labels keep to the same.
 inline constexpr std::uint32_t kFrameMax = kFramePlainMax + 1024;
 
+// WAL that one hash may stand for: read in a moment, without a look at anything else.
+inline constexpr std::uint64_t kWalHashMax = 16 * 1024 * 1024;
+
 // A request: a path, a few numbers, or the hashes of the chunks of one file
 // range (16 bytes each). Small, so that requests always fit the socket buffers
 // and the two directions can never wait for each other.

@@ -2,7 +2,7 @@
 // The grammar with a worked example is in docs/protocol.md.
 //
 // The first request on a connection is Hello. On the control connection (role 0)
-// Probe, Begin, List, Heartbeat, End, AckLabel and Outcome may follow; on a stream (role
+// Probe, Survey, WalHash, Begin, List, Heartbeat, End, AckLabel and Outcome may follow; on a stream (role
 // 1 .. kStreamsMax) Read, Compare and PageHashes. pg_control is read by Read on
 // any stream, after all other files and before End (traps 13 and 14).
 #pragma once
@@ -26,6 +26,8 @@ enum class RequestKind : std::uint8_t {
   kAckLabel,
   kOutcome,
   kProbe,
+  kSurvey,
+  kWalHash,
 };
 
 using Token = std::array<std::byte, kTokenSize>;
@@ -55,6 +57,22 @@ struct Probe {
   static void fields(auto& field, auto& m) { field(m.name); }
 };
 
+// What decides how a used directory is brought up to date. Before Begin; answered by SurveyResult.
+struct Survey {
+  static constexpr auto kKind = RequestKind::kSurvey;
+  Lsn since = 0;  // the directory has everything up to here
+  static void fields(auto& field, auto& m) { field(m.since); }
+};
+
+// The XXH3-128 (canonical form) of the WAL of [from, to), page headers included, as the donor has it:
+// whether two servers wrote one history. At most kWalHashMax bytes. Before Begin; answered by WalHashResult.
+struct WalHash {
+  static constexpr auto kKind = RequestKind::kWalHash;
+  Lsn from = 0, to = 0;
+  std::uint64_t seed = 0;
+  static void fields(auto& field, auto& m) { field(m.from, m.to, m.seed); }
+};
+
 struct Begin {
   static constexpr auto kKind = RequestKind::kBegin;
   std::int64_t request_id = 0;  // of request_standby_clone(), 0: none
@@ -76,10 +94,13 @@ struct Begin {
   std::uint8_t gentle = 0;           // slow down while others suffer
   // Of the request: after a failover another may have its number. Empty where request_id is 0.
   Text request_uuid;
+  // Nothing is copied and no backup begun: the standby replays the WAL from here on. 0: a clone.
+  Lsn replay_from = 0;
   static void fields(auto& field, auto& m) {
     field(m.request_id, m.target, m.destination, m.slot_name, m.label, m.slot_given,
           m.fast_checkpoint, m.verify_checksums, m.advance_slot, m.compression,
-          m.compression_level, m.streams, m.max_rate, m.wal_sender_pid, m.gentle, m.request_uuid);
+          m.compression_level, m.streams, m.max_rate, m.wal_sender_pid, m.gentle, m.request_uuid,
+          m.replay_from);
   }
 };
 

@@ -2,6 +2,7 @@
 #include "extension/sender/control.h"
 
 #include "extension/catalogue/list.h"
+#include "extension/changes/survey.h"
 #include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/probe.h"
@@ -218,6 +219,7 @@ void begin(Control& control, const protocol::Begin& request) {
   wishes.max_rate = request.max_rate;
   wishes.wal_sender_pid = request.wal_sender_pid;
   wishes.gentle = request.gentle != 0;
+  wishes.replay_from = request.replay_from;
   check_slot(wishes.slot_name, wishes.slot_given);
 
   control.connection->session = session::open_session(wishes);
@@ -327,6 +329,12 @@ void list(Control& control) {
   send_message(end);
 }
 
+void answer_wal_hash(const protocol::WalHash& request) {
+  if (request.from >= request.to || request.to - request.from > protocol::kWalHashMax)
+    violation("WAL of no such length");
+  send_message(changes::hash_wal(request));
+}
+
 // --- the rest ---------------------------------------------------------------
 
 // The helper has made another WAL connection. The old one may be one that only this server
@@ -419,6 +427,9 @@ void dispatch(Control& control, Bytes request) {
   using Kind = protocol::RequestKind;
   switch (protocol::kind_of<Kind>(request)) {
     case Kind::kProbe: return answer_probe(decode_or_fail<protocol::Probe>(control, request));
+    case Kind::kSurvey:
+      return send_message(changes::survey(decode_or_fail<protocol::Survey>(control, request).since));
+    case Kind::kWalHash: return answer_wal_hash(decode_or_fail<protocol::WalHash>(control, request));
     case Kind::kBegin: return begin(control, decode_or_fail<protocol::Begin>(control, request));
     case Kind::kList:
       decode_or_fail<protocol::List>(control, request);

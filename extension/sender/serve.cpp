@@ -1,6 +1,7 @@
 // serve.cpp: Hello, and which of the two roles follows.
 #include "extension/sender/serve.h"
 
+#include "extension/changes/survey.h"
 #include "extension/pg/compat.h"
 #include "extension/pg/encryption.h"
 #include "extension/pg/insides.h"
@@ -38,13 +39,6 @@ void list_external_files(StringInfo list) {
   }
 }
 
-TimeLineID current_timeline() {
-  if (!RecoveryInProgress()) return GetWALInsertionTimeLine();
-  TimeLineID timeline = 0;
-  GetXLogReplayRecPtr(&timeline);
-  return timeline;
-}
-
 void welcome() {
   protocol::Welcome message;
   StringInfoData external;
@@ -56,7 +50,7 @@ void welcome() {
   message.server_version_num = compat::kServerVersion;
   message.backend_pid = MyProcPid;
   message.system_identifier = GetSystemIdentifier();
-  message.timeline = current_timeline();
+  message.timeline = changes::current_timeline();
   message.in_recovery = RecoveryInProgress();
   message.pg_control_version = control.pg_control_version;
   message.catalog_version = control.catalog_version_no;

@@ -51,7 +51,8 @@ inline constexpr std::uint32_t kEndAgain = set_of({RequestKind::kEnd});  // what
 inline constexpr std::uint32_t kAckAgain = set_of({RequestKind::kAckLabel});  // was lost with its answer
 
 inline constexpr StageRow kStages[] = {
-    {Stage::kNone, set_of({RequestKind::kProbe, RequestKind::kBegin, RequestKind::kList}), Phase::kQueued, false,
+    {Stage::kNone, set_of({RequestKind::kProbe, RequestKind::kSurvey, RequestKind::kWalHash, RequestKind::kBegin,
+                            RequestKind::kList}), Phase::kQueued, false,
      "no clone has begun on this connection"},
     {Stage::kSurvey, 0, Phase::kQueued, false, "a list without a clone is being sent"},
     {Stage::kStarting, kAlways, Phase::kCheckpoint, false, "the backup has not started yet"},
@@ -87,6 +88,8 @@ constexpr const char* name_of(RequestKind kind) {
     case RequestKind::kAckLabel: return "AckLabel";
     case RequestKind::kOutcome: return "Outcome";
     case RequestKind::kProbe: return "Probe";
+    case RequestKind::kSurvey: return "Survey";
+    case RequestKind::kWalHash: return "WalHash";
   }
   return "a request of no kind";
 }

@@ -9,7 +9,8 @@ namespace {
 constexpr RequestKind kAll[] = {
     RequestKind::kHello,      RequestKind::kBegin,    RequestKind::kList,     RequestKind::kRead,
     RequestKind::kCompare,    RequestKind::kPageHashes, RequestKind::kHeartbeat, RequestKind::kPauseAck,
-    RequestKind::kEnd,        RequestKind::kAckLabel, RequestKind::kOutcome,  RequestKind::kProbe};
+    RequestKind::kEnd,        RequestKind::kAckLabel, RequestKind::kOutcome,  RequestKind::kProbe,
+    RequestKind::kSurvey,     RequestKind::kWalHash};
 
 TEST(Order, ARowForEachStageInItsPlace) {
   unsigned number = 0;

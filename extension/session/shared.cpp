@@ -217,6 +217,7 @@ Handle open_session(const Wishes& wishes) {
   area->wal_sender_pid = wishes.wal_sender_pid;
   area->role = GetUserId();
   area->gentle = wishes.gentle;
+  area->replay_from = wishes.replay_from;
   pg_atomic_write_u64(&area->max_rate, wishes.max_rate);
 
   protocol::Token token;

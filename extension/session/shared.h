@@ -126,6 +126,7 @@ struct SessionArea {
   bool slot_given;
   bool fast_checkpoint;
   bool advance_slot;
+  XLogRecPtr replay_from;  // invalid: a backup is made
   protocol::Compression compression;
   std::int8_t compression_level;
   // Page checksums were on when the session began, and whenever somebody looked since.
@@ -206,6 +207,7 @@ struct Wishes {
   std::uint16_t streams;
   std::uint64_t max_rate;
   bool gentle;
+  XLogRecPtr replay_from;
   pid_t wal_sender_pid;
 };
 

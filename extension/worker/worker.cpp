@@ -1,6 +1,7 @@
 // worker.cpp: the life of a clone on the donor, in run().
 #include "extension/worker/worker.h"
 
+#include "extension/changes/survey.h"
 #include "extension/pg/compat.h"
 #include "extension/pg/insides.h"
 #include "extension/pg/text.h"
@@ -277,6 +278,26 @@ TimeLineID stop_timeline() {
   return pg::read_control_file().minRecoveryPointTLI;
 }
 
+// Instead of a backup: the standby has all up to `from` and replays what follows. The slot goes back first, so
+// that what is found to be there stays. From there on nothing is left to be read.
+void hold_wal_from(XLogRecPtr from) {
+  StartTransactionCommand();
+  slots::create_temporary(work.temporary_slot);
+  pg::set_slot(work.temporary_slot, from);
+  if (!changes::has_wal_from(from))
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("the WAL from %X/%X on is not all here any more", static_cast<unsigned>(from >> 32),
+                   static_cast<unsigned>(from)));
+  CommitTransactionCommand();
+  session::Locked::begin();
+  record().start_lsn = from;
+  record().stop_lsn = record().in_recovery ? GetXLogReplayRecPtr(nullptr) : GetFlushRecPtr(nullptr);
+  record().start_timeline = record().stop_timeline = stop_timeline();
+  record().label_ready = true;
+  session::Locked::end();
+  session::enter_phase(work.session, Phase::kCopying);
+}
+
 void stop_backup() {
   check_slot_health();
   if (work.stop_reason != nullptr) stop_now();
@@ -353,10 +374,14 @@ void end_session(State state, const char* error) {
 
 void run() {
   history::begin(work.session);
-  reserve_wal();
-  start_backup();
-  wait_for_end();
-  stop_backup();
+  if (XLogRecPtrIsInvalid(work.session.area->replay_from)) {
+    reserve_wal();
+    start_backup();
+    wait_for_end();
+    stop_backup();
+  } else {
+    hold_wal_from(work.session.area->replay_from);
+  }
   wait_for_acknowledgement();
   hand_over_slot();
   wait_for_outcome();

@@ -56,6 +56,9 @@ TEST(AgentRequest, changes_what_it_may_and_nothing_else) {
   EXPECT_FALSE(options.allow_overwrite);
   EXPECT_FALSE(options.delta);
   EXPECT_TRUE(options_of(agent_options(), parse_request(7, R"({"delta": true})")).delta);
+  Options compared = options_of(agent_options(), parse_request(7, R"({"delta": "compare"})"));
+  EXPECT_TRUE(compared.delta);
+  EXPECT_EQ(compared.way, Delta::kCompare);
   EXPECT_FALSE(options.gentle);
   EXPECT_TRUE(options_of(agent_options(), parse_request(7, R"({"gentle": true})")).gentle);
 }

@@ -27,6 +27,17 @@ bool truth_of(const std::string& name, const Json& value) {
   return value.get<bool>();
 }
 
+void set_delta(const Json& value, Request& request) {
+  if (value.is_boolean()) {
+    request.delta = value.get<bool>();
+    return;
+  }
+  auto way = value.is_string() ? parse_delta(value.get<std::string>()) : std::nullopt;
+  if (!way) refuse("its option \"delta\" is neither true, nor false, nor a way that this agent knows");
+  request.delta = true;
+  request.way = *way;
+}
+
 void set_jobs(const std::string& text, Options& options) {
   auto jobs = parse_jobs(text);
   if (!jobs) refuse(fmt::format("\"{}\" is not a number of streams", text));
@@ -58,7 +69,7 @@ Request parse_request(std::int64_t id, const std::string& options) {
     else if (name == "max_rate") request.max_rate = text_of(name, value);
     else if (name == "gentle") request.gentle = truth_of(name, value);
     else if (name == "checkpoint") request.checkpoint = text_of(name, value);
-    else if (name == "delta") request.delta = truth_of(name, value);
+    else if (name == "delta") set_delta(value, request);
     else if (name == "start") request.start = truth_of(name, value);
     else if (name != "expires") refuse(fmt::format("this agent does not know its option \"{}\"", name));
   }
@@ -75,6 +86,7 @@ Options options_of(const Options& agent, const Request& request) {
   if (request.checkpoint) set_checkpoint(*request.checkpoint, options);
   if (request.gentle) options.gentle = *request.gentle;
   options.delta = request.delta;
+  options.way = request.way;
   if (request.start) options.start = *request.start;
   return options;
 }

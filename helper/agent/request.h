@@ -15,6 +15,7 @@ struct Request {
   std::string uuid;  // its identity beyond the number; whoever has parsed it fills this in
   std::optional<std::string> jobs, compress, max_rate, checkpoint;
   bool delta = false;
+  Delta way = Delta::kAuto;  // of that
   std::optional<bool> start, gentle;
 };
 

@@ -128,10 +128,10 @@ std::unique_ptr<Target> open_target(const TargetOptions& options) {
   return open_target(options, {.to_update = options.delta}, [](const std::string&) {});
 }
 
-void claim_cluster(Target& target, const Leave& leave) {
+void claim_cluster(Target& target, const Leave& leave, const std::string& judged) {
   Look look = look_at_directory(target.path());
   if (auto refused = refusal(target.path(), look, leave)) throw *refused;
-  target.claim(look.lock_file, look.control_file);
+  target.claim(look.lock_file, judged.empty() ? look.control_file : judged);
 }
 
 }  // namespace standby_clone

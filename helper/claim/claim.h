@@ -18,7 +18,8 @@ std::unique_ptr<Target> open_target(const TargetOptions& options, const Leave& l
 // As it is without any leave but that of its options.
 std::unique_ptr<Target> open_target(const TargetOptions& options);
 
-// Looks again, and makes the first change. Fails like open_target().
-void claim_cluster(Target& target, const Leave& leave);
+// Looks again, and makes the first change. Fails like open_target(), and where pg_control is not `judged`, if
+// that is not empty.
+void claim_cluster(Target& target, const Leave& leave, const std::string& judged = "");
 
 }  // namespace standby_clone

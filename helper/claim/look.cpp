@@ -29,15 +29,15 @@ constexpr const char* kStates[] = {"starting up",       "shut down",
                                    "shut down in recovery", "shutting down",
                                    "in crash recovery", "in archive recovery",
                                    "in production"};
-constexpr std::uint32_t kShutDown = 1, kShutDownInRecovery = 2;
 
 bool was_shut_down(const Look& look) {
-  return look.cluster && (look.cluster->state == kShutDown || look.cluster->state == kShutDownInRecovery);
+  return look.cluster && (look.cluster->state == ClusterState::kShutDown ||
+                          look.cluster->state == ClusterState::kShutDownInRecovery);
 }
 
 std::string state_in_words(const Look& look) {
-  if (!look.cluster || look.cluster->state >= std::size(kStates)) return "of an unknown state";
-  return kStates[look.cluster->state];
+  auto state = look.cluster ? static_cast<std::size_t>(look.cluster->state) : std::size(kStates);
+  return state < std::size(kStates) ? kStates[state] : "of an unknown state";
 }
 
 // A clone at work holds its lock file with a flock that it takes before it writes into it: a question about

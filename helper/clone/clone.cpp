@@ -16,6 +16,7 @@
 #include "helper/clone/sessions.h"
 #include "helper/clone/start.h"
 #include "helper/clone/takeover.h"
+#include "helper/delta/replay.h"
 #include "helper/disk/target.h"
 #include "helper/preflight/configuration.h"
 #include "helper/plan/space.h"
@@ -77,10 +78,13 @@ class Clone {
   bool is_complete_already() const;
   void finish_earlier_clone();
   void open_target();
+  void choose_way();
   void begin();
   void record_session();
   Lsn durable_wal(const StatusFacts& status) const;
   void wait_for_checkpoint();
+  void copy_cluster();
+  void prepare_replay();
   void fetch_list();
   void check_what_is_there();
   void take();
@@ -106,6 +110,7 @@ class Clone {
   void beat();
   Reading reading() const;
   StandbyFiles standby_files() const;
+  const char* method() const;
   Summary summary() const;
   Ending give_up(const Failure& caught);
   bool is_at_rest() const;
@@ -125,6 +130,7 @@ class Clone {
   std::unique_ptr<WalReceiver> wal_;
   FileList list_;
   KnownFiles known_files_;  // durable from an earlier run
+  std::optional<Replay> replay_;  // nothing is copied
   std::optional<OwnConfiguration> own_configuration_;  // stays
   Leftovers leftovers_;
   std::unique_ptr<Copy> copy_;
@@ -212,8 +218,20 @@ void Clone::make() {
   if (options_.start) start_.find_programs(session_);
   old_server_.check();
   old_server_.stop();
+  choose_way();
   begin();
   wait_for_checkpoint();
+  if (replay_)
+    prepare_replay();
+  else
+    copy_cluster();
+  finish();
+  hand_over();
+  if (options_.start) start_server();
+  report_completion();
+}
+
+void Clone::copy_cluster() {
   fetch_list();
   on_disk([this] { check_what_is_there(); });
   on_disk([this] { take(); });
@@ -223,10 +241,6 @@ void Clone::make() {
   end_backup();
   finish_wal();
   sync();
-  finish();
-  hand_over();
-  if (options_.start) start_server();
-  report_completion();
 }
 
 // Then only the journal is left to delete, and no donor is needed.
@@ -252,6 +266,38 @@ void Clone::finish_earlier_clone() {
   start_.start_alone();
 }
 
+// The cheapest way that is right beyond doubt, or the one asked for.
+void Clone::choose_way() {
+  if (target_->state() != Target::State::kCluster) {
+    if (options_.way == Delta::kReplay)
+      fail(Kind::kTargetRefused,
+           fmt::format("\"{}\" holds no cluster that could be brought up to date by replay alone", target_->path()),
+           "Run the clone without --delta=replay.");
+    return;
+  }
+  if (options_.way == Delta::kCompare) return;
+  std::string why_not;
+  if (options_.donor_config || !options_.tablespace_mapping.empty() || !options_.wal_directory.empty()) {
+    why_not = "--donor-config, --tablespace-mapping and --waldir need a copy";
+  } else {
+    Control& control = session_.control();
+    replay_ = judge_replay(*target_, {[&](Lsn since) { return control.survey(since); },
+                                      [&](Lsn from, Lsn to, std::uint64_t seed) {
+                                        return control.hash_wal(from, to, seed);
+                                      }},
+                           why_not);
+  }
+  if (replay_)
+    return progress_.note(fmt::format("by replay: the donor has all WAL from {} on, and \"{}\" is of its history; "
+                                      "nothing is copied",
+                                      to_string(replay_->from), target_->path()));
+  if (options_.way == Delta::kReplay)
+    fail(Kind::kTargetRefused,
+         fmt::format("\"{}\" cannot be brought up to date by replay alone: {}", target_->path(), why_not),
+         "Nothing was changed. Use --delta, which takes the way that is right.");
+  progress_.note("by comparison with the donor, because replay alone is not enough: " + why_not);
+}
+
 void Clone::begin() {
   bool is_resumed = target_->state() == Target::State::kResumed;
   if (is_resumed && target_->session() && session_.rejoin(*target_->session())) {
@@ -262,7 +308,7 @@ void Clone::begin() {
                    "\", in the same session on the donor");
     return;
   }
-  session_.begin();
+  session_.begin(replay_ ? replay_->from : 0);
   if (is_resumed)
     progress_.note("going on with the unfinished clone in \"" + target_->path() +
                    "\": its session on the donor has ended, so what is here is compared");
@@ -290,6 +336,16 @@ void Clone::wait_for_checkpoint() {
   if (!is_rejoined_ || target_->session()->start_lsn == 0) record_session();
   progress_.detail(fmt::format("clone {} starts at {} on timeline {}", status.id,
                                to_string(status.start_lsn), status.start_timeline));
+}
+
+// Instead of a copy. The donor holds all WAL that is needed before anything is changed here.
+void Clone::prepare_replay() {
+  session_.control().request_end();
+  enter(Phase::kWal);
+  wait_until([&] { return session_.control().label().has_value(); });
+  keep_own_configuration();
+  on_disk([this] { take(); });
+  on_disk([this] { make_replayable(*target_, *replay_); });
 }
 
 void Clone::fetch_list() {
@@ -342,7 +398,8 @@ void Clone::check_space() {
 // Nothing that is asked for after this may refuse: from here on a used directory is changed.
 void Clone::take() {
   if (target_->state() == Target::State::kCluster)
-    claim_cluster(*target_, {.to_update = true, .to_assume_stopped = options_.assume_stopped});
+    claim_cluster(*target_, {.to_update = true, .to_assume_stopped = options_.assume_stopped},
+                  replay_ ? replay_->control_file : "");
   target_->set_directory_mode(session_.donor().directory_mode);
 }
 
@@ -462,7 +519,7 @@ StandbyFiles Clone::standby_files() const {
   const DonorFacts& donor = session_.donor();
   StandbyFiles files;
   files.backup_label = label.backup_label;
-  files.control_file = copy_->control_file();
+  files.control_file = replay_ ? replay_->control_file : copy_->control_file();
   files.conninfo = session_.standby_conninfo();
   files.slot_name = options_.slot;
   files.config_file = external_config_file(options_, donor.external_files, donor.data_directory);
@@ -471,7 +528,7 @@ StandbyFiles Clone::standby_files() const {
   files.keeps_own_settings = own_configuration_.has_value();
   files.server_version = donor.server_version;
   files.system_identifier = donor.system_identifier;
-  files.write_manifest = options_.write_manifest;
+  files.write_manifest = options_.write_manifest && !replay_;
   files.manifest_checksums = options_.manifest_checksums;
   files.wal = wal_ ? wal_ranges(label.start_timeline, label.start_lsn, label.stop_timeline,
                                 label.stop_lsn, wal_->history(label.stop_timeline))
@@ -493,7 +550,7 @@ void Clone::hand_over() {
 
 void Clone::start_server() {
   enter(Phase::kStarting);
-  start_.begin();
+  start_.begin(replay_ ? session_.control().label()->stop_lsn : 0);
   wait_until([&] { return start_.is_streaming(session_); });
   enter(Phase::kStreaming);
 }
@@ -505,10 +562,17 @@ void Clone::report_completion() {
   progress_.complete(summary());
 }
 
+const char* Clone::method() const {
+  if (replay_) return "replay";
+  bool compares = target_->was_cluster() || (target_->is_used() && !is_rejoined_);
+  return compares ? "compare" : "full";
+}
+
 Summary Clone::summary() const {
   const LabelFacts& label = *session_.control().label();
   Reading now = reading();
   Summary summary;
+  summary.method = method();
   summary.id = session_.control().status().id;
   summary.directory = target_->path();
   summary.name = options_.name;

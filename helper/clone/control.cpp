@@ -102,11 +102,29 @@ DonorFacts enter(Connection& connection, const std::string& procedure,
 
 ProbeFacts Control::probe(const std::string& name) {
   connection_->send_request(protocol::Probe{name});
-  while (!probe_) {
+  wait_for_answer([this] { return probe_.has_value(); });
+  return *probe_;
+}
+
+DonorPast Control::survey(Lsn since) {
+  past_.reset();
+  connection_->send_request(protocol::Survey{since});
+  wait_for_answer([this] { return past_.has_value(); });
+  return *past_;
+}
+
+std::optional<WalHash> Control::hash_wal(Lsn from, Lsn to, std::uint64_t seed) {
+  wal_hash_.reset();
+  connection_->send_request(protocol::WalHash{from, to, seed});
+  wait_for_answer([this] { return wal_hash_.has_value(); });
+  return *wal_hash_;
+}
+
+void Control::wait_for_answer(const std::function<bool()>& is_there) {
+  while (!is_there()) {
     if (!take_one()) connection_->wait(1000);
     if (stop_.requested()) fail(Kind::kCancelled, "stopped");
   }
-  return *probe_;
 }
 
 void Control::attach(std::unique_ptr<Connection> connection) {
@@ -318,6 +336,16 @@ void Control::handle(const Message& message) {
       auto result = decode_or_distrust<protocol::ProbeResult>(message);
       const auto* bytes = reinterpret_cast<const char*>(result.control_file.data());
       probe_ = ProbeFacts{std::string(result.found), {bytes, result.control_file.size()}};
+      return;
+    }
+    case FrameKind::kSurveyResult: {
+      auto result = decode_or_distrust<protocol::SurveyResult>(message);
+      past_.emplace(DonorPast{result.flushed, result.has_wal != 0, result.timeline, std::string(result.history.text)});
+      return;
+    }
+    case FrameKind::kWalHashResult: {
+      auto result = decode_or_distrust<protocol::WalHashResult>(message);
+      wal_hash_.emplace(result.is_there != 0 ? std::optional(result.hash) : std::nullopt);
       return;
     }
     case FrameKind::kStatus: {

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 
 #include "helper/connection/connection.h"
+#include "helper/delta/replay.h"
 #include "helper/plan/file_list.h"
 #include "protocol/frame.h"
 
@@ -86,6 +88,9 @@ class Control {
 
   // Does the donor find the probe of this name under its own paths? Before begin().
   ProbeFacts probe(const std::string& name);
+  // What it has of the WAL from there on. Before begin(), as is hash_wal().
+  DonorPast survey(Lsn since);
+  std::optional<WalHash> hash_wal(Lsn from, Lsn to, std::uint64_t seed);
   SessionFacts begin(const protocol::Begin& request);
 
   // Takes what has come, or waits a moment for something. Fails when the connection is lost, or
@@ -125,6 +130,7 @@ class Control {
   using Clock = std::chrono::steady_clock;
 
   bool take_one();
+  void wait_for_answer(const std::function<bool()>& is_there);
   void handle(const Message& message);
   template <class Request>
   void send(const Request& request);
@@ -141,6 +147,8 @@ class Control {
   std::optional<LabelFacts> label_;
   std::optional<SessionFacts> session_;
   std::optional<ProbeFacts> probe_;
+  std::optional<DonorPast> past_;
+  std::optional<std::optional<WalHash>> wal_hash_;
   bool wants_list_ = false, wants_label_ = false, wants_slot_ = false;
   std::optional<protocol::State> outcome_;
   std::string outcome_error_;

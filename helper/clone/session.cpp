@@ -117,8 +117,9 @@ void Session::show(const Findings& findings) const {
   findings.stop_on_error();
 }
 
-void Session::begin() {
+void Session::begin(Lsn replay_from) {
   has_asked_ = true;
+  replays_ = replay_from != 0;
   protocol::Begin request;
   std::string destination = control_.text_of(destination_of(options_));
   std::string label = control_.text_of(options_.label);
@@ -138,6 +139,7 @@ void Session::begin() {
   request.max_rate = options_.max_rate;
   request.gentle = options_.gentle;
   request.wal_sender_pid = wal_sender_pid_;
+  request.replay_from = replay_from;
   facts_ = control_.begin(request);
   has_begun_ = true;
   start_pulse();
@@ -150,6 +152,7 @@ void Session::start_pulse() {
 
 // What the donor took from Begin and keeps to: the heir of a session must want the same.
 std::string Session::begun_with() const {
+  if (replays_) return "replay";
   return fmt::format("{}\n{}\n{} {} {} {}", options_.name, options_.slot, options_.slot_given,
                      options_.verify_checksums, options_.stream_wal, options_.gentle);
 }

@@ -45,13 +45,14 @@ class Session {
   // Reaches the donor, by the control and the WAL connection, and makes the checks before a
   // clone; nothing is begun yet.
   void connect();
-  // Begins the clone; its backup starts while wait_until() waits for that.
-  void begin();
+  // Begins the clone; its backup starts while wait_until() waits for that. With `replay_from` none does: the
+  // WAL from there on is held.
+  void begin(Lsn replay_from);
   // Instead of begin(): takes over the session of an earlier run, if the donor still has it, its
   // files are still being copied, and it was begun with the same wishes. Another one is ended:
   // nothing more can be read in it, or its standby would get another's name or slot.
   bool rejoin(const SessionRecord& earlier);
-  std::string begun_with() const;
+  std::string begun_with() const;  // nothing that a run could wish for, if nothing is copied
 
   // Waits until `is_true`, keeping the lease with the heartbeats that `on_turn` sends several
   // times a second. A lost control connection is made again meanwhile. Fails when the donor
@@ -154,6 +155,7 @@ class Session {
   std::uint16_t stream_count_ = 1;
   std::unique_ptr<Connection> watch_;  // for queries, when the others are in a copy
   bool has_asked_ = false;
+  bool replays_ = false;
   bool has_begun_ = false;
   std::chrono::milliseconds patience_{0};
   std::optional<Backoff> backoff_;  // of the control connection

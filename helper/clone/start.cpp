@@ -38,7 +38,8 @@ void StandbyStart::find_programs(const Session& session) {
   server_ = Server(server);
 }
 
-void StandbyStart::begin() {
+void StandbyStart::begin(Lsn must_replay) {
+  must_replay_ = must_replay;
   began_ = Clock::now();
   server_.start();
 }
@@ -58,7 +59,8 @@ bool StandbyStart::is_seen(Session& session, const RunningServer& server) {
       server.status == kReady || (status.standby_replayed != 0 &&
                                   status.standby_replayed >= session.control().label()->stop_lsn);
   if (!is_consistent) return false;
-  if (!options_.slot.empty()) return status.standby_streams;
+  // With a slot the donor sees how far it is.
+  if (!options_.slot.empty()) return status.standby_streams && status.standby_replayed >= must_replay_;
   if (Clock::now() - asked_ < kAskInterval) return false;
   asked_ = Clock::now();
   auto seen = session.standby_streams_by_name();
@@ -87,7 +89,7 @@ void StandbyStart::check_time(const std::optional<RunningServer>& server) const 
 }
 
 void StandbyStart::start_alone() {
-  begin();
+  begin(0);
   while (true) {
     auto server = server_.came_up();
     if (server && server->status != "starting") return;

@@ -19,7 +19,8 @@ class StandbyStart {
   // Before anything is begun, when the donor is known: finds its version's programs. Fails with kPreflight.
   void find_programs(const Session& session);
 
-  void begin();
+  // `must_replay`: up to there, before it counts as started; 0: until it is consistent.
+  void begin(Lsn must_replay);
   // True once the server is consistent and streams, as the donor sees it (through the clone's slot,
   // else by its name). Fails with kStartFailed, with the last lines of the log. Never waits long.
   bool is_streaming(Session& session);
@@ -37,6 +38,7 @@ class StandbyStart {
   Progress& progress_;
   const StopSource& stop_;
   Server server_;
+  Lsn must_replay_ = 0;
   std::chrono::steady_clock::time_point began_{}, asked_{};
 };
 

@@ -19,7 +19,7 @@ static_assert(std::endian::native == std::endian::little);
 // Where things are in one version of pg_control.
 struct Layout {
   std::uint32_t version;
-  std::size_t minimum_recovery;  // minRecoveryPoint and the three fields after it
+  std::size_t minimum_recovery;  // minRecoveryPoint, the first of what recovery needs
   std::size_t sizes;            // max_align, the first of what describes how the cluster is stored
   std::size_t slru_pages;       // 0: it has no such field
   std::size_t wal_sizes;        // wal_block_size and the six words after it
@@ -65,6 +65,7 @@ std::optional<ControlFile> ControlFile::parse(std::string_view bytes) {
   file.minimum_recovery_timeline = word(layout->minimum_recovery + 8);
   file.backup_start = lsn(layout->minimum_recovery + 16);
   file.backup_end = lsn(layout->minimum_recovery + 24);
+  file.wal_level_is_minimal = word(layout->minimum_recovery + 36) == 0;
   file.max_align = word(layout->sizes);
   file.float_format = number_at<double>(bytes, layout->sizes + 4);
   file.block_size = word(layout->sizes + 12);

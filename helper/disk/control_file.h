@@ -33,6 +33,7 @@ struct ControlFile {
   Timeline timeline = 0;              // of that checkpoint
   Lsn minimum_recovery = 0;           // 0 of a primary
   Timeline minimum_recovery_timeline = 0;
+  bool wal_level_is_minimal = false;
   Lsn backup_start = 0, backup_end = 0;  // of a base backup that has not reached its end
   std::uint32_t max_align = 0;
   double float_format = 0;

@@ -32,6 +32,15 @@ class ControlFileOf : public testing::TestWithParam<Places> {
     put(8, places.version);
     put(12, 202307071u);
     put(16, 6u);  // in production
+    put(32, std::uint64_t{0x3000060});
+    put(40, std::uint64_t{0x3000028});
+    put(48, 3u);
+    std::size_t minimum_recovery = places.max_align - 68;
+    put(minimum_recovery, std::uint64_t{0x4000000});
+    put(minimum_recovery + 8, 4u);
+    put(minimum_recovery + 16, std::uint64_t{0x5000000});
+    put(minimum_recovery + 24, std::uint64_t{0x6000000});
+    put(minimum_recovery + 36, 1u);  // wal_level
     put(places.max_align, 8u);
     put(places.max_align + 4, 1234567.0);
     put(places.block_size, 8192u);
@@ -51,7 +60,15 @@ TEST_P(ControlFileOf, is_read) {
   ASSERT_TRUE(file);
   EXPECT_EQ(file->system_identifier, 7000000000000000001u);
   EXPECT_EQ(file->catalog_version, 202307071u);
-  EXPECT_EQ(file->state, 6u);
+  EXPECT_EQ(file->state, ClusterState::kInProduction);
+  EXPECT_EQ(file->checkpoint, 0x3000060u);
+  EXPECT_EQ(file->redo, 0x3000028u);
+  EXPECT_EQ(file->timeline, 3u);
+  EXPECT_EQ(file->minimum_recovery, 0x4000000u);
+  EXPECT_EQ(file->minimum_recovery_timeline, 4u);
+  EXPECT_EQ(file->backup_start, 0x5000000u);
+  EXPECT_EQ(file->backup_end, 0x6000000u);
+  EXPECT_FALSE(file->wal_level_is_minimal);
   EXPECT_EQ(file->max_align, 8u);
   EXPECT_EQ(file->float_format, 1234567.0);
   EXPECT_EQ(file->block_size, 8192u);

@@ -31,7 +31,7 @@ constexpr char kOutputGroup[] = "Output";
 struct Raw {
   std::string checkpoint = "fast", rate, compress = "auto", jobs = "auto", wal_method = "stream";
   std::string format = "plain", manifest_checksums = "CRC32C", slot, reconnect_timeout;
-  std::string receive_timeout;
+  std::string receive_timeout, delta;
   std::vector<std::string> mappings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
   bool no_check_space = false;
@@ -70,6 +70,15 @@ std::uint16_t jobs_of(const std::string& text) {
     fail(Kind::kUsage, fmt::format("{} streams are not possible", text),
          fmt::format("Use --jobs=auto, or from 1 to {}.", protocol::kStreamsMax));
   return *jobs;
+}
+
+void set_delta(const std::string& text, Options& options) {
+  auto way = parse_delta(text);
+  if (!way)
+    fail(Kind::kUsage, fmt::format("there is no way \"{}\" to bring a directory up to date", text),
+         "Use --delta, or --delta=replay or --delta=compare.");
+  options.delta = true;
+  options.way = *way;
 }
 
 ManifestChecksums manifest_checksums_of(const std::string& text) {
@@ -188,6 +197,8 @@ void check_and_fill(const Raw& raw, Options& options) {
   options.write_manifest = !raw.no_manifest;
   options.verify_checksums = !raw.no_verify;
   options.sync = !raw.no_sync;
+  // A flag without a value has the value "true".
+  if (!raw.delta.empty()) set_delta(raw.delta == "true" ? "auto" : raw.delta, options);
   options.check_space = !raw.no_check_space;
   options.jobs = jobs_of(raw.jobs);
   options.is_named = !options.name.empty();
@@ -356,6 +367,13 @@ std::string slot_name_of(const std::string& name) {
   return slot;
 }
 
+std::optional<Delta> parse_delta(const std::string& text) {
+  if (text == "auto") return Delta::kAuto;
+  if (text == "replay") return Delta::kReplay;
+  if (text == "compare") return Delta::kCompare;
+  return std::nullopt;
+}
+
 std::optional<std::uint16_t> parse_jobs(const std::string& text) {
   if (text == "auto") return 0;
   std::uint16_t jobs = 0;
@@ -423,8 +441,8 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->type_name("OLDDIR=NEWDIR")->group(kTargetGroup)->allow_extra_args(false);
   app.add_option("--waldir", options.wal_directory, "directory for the WAL")
       ->type_name("DIR")->group(kTargetGroup);
-  app.add_flag("--delta", options.delta, "bring the older state of the cluster in --pgdata up to date")
-      ->group(kTargetGroup);
+  app.add_flag("--delta", raw.delta, "bring the older state of the cluster in --pgdata up to date")
+      ->type_name("[=auto|replay|compare]")->group(kTargetGroup);
   app.add_flag("--assume-stopped", options.assume_stopped,
                "with --delta: no server runs in --pgdata, though that cannot be seen")
       ->group(kTargetGroup);

@@ -17,6 +17,13 @@ enum class ManifestChecksums { kNone, kCrc32c, kSha224, kSha256, kSha384, kSha51
 
 enum class Command { kClone, kCheck, kAgent };
 
+// How a cluster that is there is brought up to date.
+enum class Delta {
+  kAuto,     // the cheapest way that is right beyond doubt
+  kReplay,   // by its own recovery: nothing is copied
+  kCompare,  // what differs from the donor by hash
+};
+
 struct Options {
   Command command = Command::kClone;
 
@@ -53,6 +60,7 @@ struct Options {
   bool sync = true;
   bool check_space = true;
   bool delta = false;  // bring a cluster that is there up to date
+  Delta way = Delta::kAuto;  // of that
   bool assume_stopped = false;  // ... also where it is not known that no server runs in it; never by request
   bool donor_config = false;  // and give it the donor's configuration
   // How long a lost donor is tried to be reached again; nothing: as long as its lease.
@@ -92,6 +100,9 @@ void set_compression(const std::string& text, Options& options);
 
 // "NAME becomes a slot name": lower case, every other character '_', at most 63 bytes.
 std::string slot_name_of(const std::string& name);
+
+// "auto", "replay" or "compare". Empty if it is none of them.
+std::optional<Delta> parse_delta(const std::string& text);
 
 // A number of streams, 0 for "auto". Empty if it is none or more than protocol::kStreamsMax.
 std::optional<std::uint16_t> parse_jobs(const std::string& text);

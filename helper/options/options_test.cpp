@@ -47,6 +47,20 @@ TEST(Options, a_given_slot_is_taken_as_it_is) {
   EXPECT_EQ(parsed.options->slot, "");
 }
 
+TEST(Options, a_way_of_delta_stands_behind_the_equal_sign) {
+  auto parsed = parse({"--delta", "-D", "/data"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_TRUE(parsed.options->delta);
+  EXPECT_EQ(parsed.options->way, Delta::kAuto);
+  parsed = parse({"-D", "/data", "--delta=replay"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_TRUE(parsed.options->delta);
+  EXPECT_EQ(parsed.options->way, Delta::kReplay);
+  parsed = parse({"-D", "/data"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_FALSE(parsed.options->delta);
+}
+
 TEST(Options, what_we_do_not_is_refused_with_exit_code_2) {
   std::vector<std::vector<const char*>> refused = {
       {},
@@ -54,6 +68,7 @@ TEST(Options, what_we_do_not_is_refused_with_exit_code_2) {
       {"-D", "/d", "-X", "fetch"},
       {"-D", "/d", "-t", "server:/x"},
       {"-D", "/d", "--nonsense"},
+      {"-D", "/d", "--delta=somehow"},
       {"-D", "/d", "stray"},
       {"-D", "/d", "-j", "0"},
       {"-D", "/d", "-j", "65"},

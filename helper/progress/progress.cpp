@@ -259,7 +259,9 @@ void Progress::complete(const Summary& summary) {
               {"directory", summary.directory},
               {"name", summary.name},
               {"slot", summary.slot.empty() ? Json(nullptr) : Json(summary.slot)},
+              {"method", summary.method},
               {"bytes", summary.bytes},
+              {"bytes_kept", summary.kept},
               {"bytes_sent", summary.wire},
               {"files", summary.files},
               {"wal_bytes", summary.wal},
@@ -271,9 +273,13 @@ void Progress::complete(const Summary& summary) {
     return;
   }
   auto rate = static_cast<std::uint64_t>(static_cast<double>(summary.bytes) / std::max(seconds, 0.001));
-  put(fmt::format("standby \"{}\" is complete: {} in {:.1f} s ({}), {} on the wire, {} of WAL",
-                  summary.name, human_size(summary.bytes), seconds, human_rate(rate),
-                  human_size(summary.wire), human_size(summary.wal)));
+  if (summary.method == "replay")
+    put(fmt::format("standby \"{}\" is complete after {:.1f} s: it replays the WAL it lacks, nothing was copied",
+                    summary.name, seconds));
+  else
+    put(fmt::format("standby \"{}\" is complete: {} in {:.1f} s ({}), {} on the wire, {} of WAL",
+                    summary.name, human_size(summary.bytes), seconds, human_rate(rate),
+                    human_size(summary.wire), human_size(summary.wal)));
   if (summary.is_streaming) put("its server runs and streams");
   else if (summary.how_to_start.empty()) put("it has no configuration yet: the donor's lies outside its data directory");
   else put("start it with: " + summary.how_to_start);

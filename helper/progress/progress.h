@@ -38,6 +38,7 @@ struct Reading {
 struct Summary {
   std::int64_t id = 0;
   std::string directory, name, slot;
+  std::string method;  // "full", "replay" or "compare"
   bool is_streaming = false;  // it was started, too
   std::string how_to_start;   // a command; empty: it needs a configuration of its own first
   std::uint64_t bytes = 0, kept = 0, wire = 0, files = 0, wal = 0;

@@ -202,7 +202,9 @@ TEST(ProgressJson, ends_with_a_result) {
   summary.id = -3;
   summary.directory = "/data";
   summary.name = "s1";
+  summary.method = "compare";
   summary.bytes = 5000;
+  summary.kept = 4000;
   summary.wire = 400;
   summary.files = 30;
   summary.wal = 2;
@@ -218,7 +220,9 @@ TEST(ProgressJson, ends_with_a_result) {
                               {"directory", "/data"},
                               {"name", "s1"},
                               {"slot", nullptr},
+                              {"method", "compare"},
                               {"bytes", 5000},
+                              {"bytes_kept", 4000},
                               {"bytes_sent", 400},
                               {"files", 30},
                               {"wal_bytes", 2},

@@ -83,7 +83,7 @@ void write_manifest(const Target& target, const FileList& list, const StandbyFil
 std::vector<Override> prepare_standby(const Target& target, const FileList& list, const StandbyFiles& files) {
   // Tablespace links are there already; tablespace_map is never written: recovery would
   // make its links anew, over the mapped ones (trap 12).
-  target.write_file("backup_label", files.backup_label);
+  if (!files.backup_label.empty()) target.write_file("backup_label", files.backup_label);
   if (files.write_manifest) write_manifest(target, list, files);
   auto overrides = write_settings(target, list, files);
   target.write_file("standby.signal", "");

@@ -16,7 +16,7 @@
 namespace standby_clone {
 
 struct StandbyFiles {
-  std::string backup_label;   // byte for byte as the donor gave it (trap 10)
+  std::string backup_label;   // byte for byte as the donor gave it (trap 10); empty: recovery needs none
   std::string control_file;   // content of pg_control
   std::string conninfo;       // primary_conninfo
   std::string slot_name;      // primary_slot_name; empty: none

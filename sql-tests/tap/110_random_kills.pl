@@ -112,7 +112,7 @@ sub try_until_complete
 {
 	my ($what, $history, $standby, @options) = @_;
 	my $data = $standby->data_dir;
-	my $is_delta = grep { $_ eq '--delta' } @options;
+	my $is_delta = grep { /^--delta/ } @options;
 	for my $try (1 .. $most_tries)
 	{
 		my ($run, $end) = try_once($history, $try <= $disturbed_tries, undef, $standby, $network->options, @options);
@@ -166,7 +166,7 @@ sub end_orphan
 	my ($what, $standby, @options) = @_;
 	clone_fails(run_clone(undef, $standby, $network->options, @options), 'target', qr/processes of a PostgreSQL server still use/,
 		"$what: a process is left")
-	  if grep { $_ eq '--delta' } @options;
+	  if grep { /^--delta/ } @options;
 	kill 'KILL', $orphan;
 	wait_until("$what: it is gone", sub { !kill 0, $orphan });
 	$struck{'an orphan'}++;
@@ -195,7 +195,7 @@ for my $round (1 .. $rounds)
 			sub { sql("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$made') > 100000") eq 't' });
 	}
 	my @options = ('--name', $name, '-j', 1 + int(rand(4)), '-r', $is_delta ? '6M' : '20M',
-		(rand() < 0.5 ? '-N' : ()), ($is_delta ? '--delta' : ()));
+		(rand() < 0.5 ? '-N' : ()), ($is_delta ? '--delta=compare' : ()));
 	end_orphan($what, $standby, @options) if $orphan;
 	my $is_complete = try_until_complete($what, \@history, $standby, @options);
 	$tries += grep { /^ended/ } @history;

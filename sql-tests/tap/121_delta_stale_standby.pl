@@ -57,7 +57,7 @@ $standby->stop;
 # And a replica of the same that nobody has touched: next to nothing travels.
 my $other = PostgreSQL::Test::Cluster->new('again');
 exit_is(run_clone($primary, $other, '-N', '--name', 'again'), 'completed', 'unchanged: made');
-my $run = run_clone($primary, $other, '--delta', '--json', '-N', '--name', 'again');
+my $run = run_clone($primary, $other, '--delta=compare', '--json', '-N', '--name', 'again');
 exit_is($run, 'completed', 'unchanged');
 cmp_ok(wire_of($run), '<', 500_000, 'unchanged: next to nothing travels');
 prove_standby($primary, $other, 'unchanged', slot => 'again');

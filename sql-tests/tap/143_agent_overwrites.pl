@@ -21,7 +21,7 @@ adopt($standby);
 # The standby runs: it is stopped, made current, started.
 my $started = $standby->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
 $primary->safe_psql('postgres', "UPDATE plain SET text = 'new' WHERE id % 100 = 0");
-$id = request($primary, 'clone', '{"delta": true}');
+$id = request($primary, 'clone', '{"delta": "compare"}');
 state_is($primary, $id, 'completed', 'over a running standby');
 is($primary->safe_psql('postgres', "SELECT phase FROM clone_status($id)"), 'streaming',
 	'over a running standby: streaming again');

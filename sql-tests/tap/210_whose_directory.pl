@@ -75,7 +75,7 @@ $primary->safe_psql('postgres', "UPDATE plain SET text = 'held back' WHERE id = 
 $primary->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '" . scratch('space') . "'");
 my $before = $standby->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
 my $agent = start_agent($primary, $standby, '--allow-overwrite', '--manage-server');
-my $id = request($primary, 'clone', '{"delta": true}');
+my $id = request($primary, 'clone', '{"delta": "compare"}');
 state_is($primary, $id, 'failed', 'no place for a tablespace');
 like($primary->safe_psql('postgres', "SELECT error FROM clone_status($id)"), qr/is not empty/, 'no place for a tablespace: says so');
 my $after = '';

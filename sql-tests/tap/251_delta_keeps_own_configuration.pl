@@ -44,7 +44,7 @@ sub is_own
 }
 
 # Interrupted, and gone on with: with or without --delta they stay.
-my $run = start_clone($primary, $standby, '--delta', '-N', '-r', '1M', '-j', '1');
+my $run = start_clone($primary, $standby, '--delta=compare', '-N', '-r', '1M', '-j', '1');
 wait_for_copying($primary, $run);
 $run->signal('TERM');
 exit_is($run, 'cancelled', 'interrupted');

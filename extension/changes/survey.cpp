@@ -1,0 +1,113 @@
+// survey.cpp: looks, and changes nothing.
+#include "extension/changes/survey.h"
+
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace changes {
+namespace {
+
+XLogRecPtr end_of_wal() {
+  return RecoveryInProgress() ? GetXLogReplayRecPtr(nullptr) : GetFlushRecPtr(nullptr);
+}
+
+// The history file as it is; "" if there is none here.
+protocol::LongText history_of(TimeLineID timeline) {
+  if (timeline == 1) return {};
+  char path[MAXPGPATH];
+  TLHistoryFilePath(path, timeline);
+  int file = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+  if (file < 0) return {};
+  StringInfoData text;
+  initStringInfo(&text);
+  char piece[1024];
+  ssize_t got;
+  while ((got = read(file, piece, sizeof(piece))) > 0) appendBinaryStringInfo(&text, piece, static_cast<int>(got));
+  CloseTransientFile(file);
+  return {{text.data, static_cast<std::size_t>(text.len)}};
+}
+
+// The segment in which a timeline begins exists of both, and the newer one has all of it; of what was received
+// and then left only what this history names is looked at. False if there is none.
+bool find_segment(List* history, XLogSegNo segment, char (&path)[MAXPGPATH]) {
+  for (int index = 0; index < list_length(history); ++index) {
+    auto* part = static_cast<TimeLineHistoryEntry*>(list_nth(history, index));
+    XLogSegNo first;
+    XLByteToSeg(part->begin, first, wal_segment_size);
+    if (segment < first) continue;
+    XLogFilePath(path, part->tli, segment, wal_segment_size);
+    if (access(path, F_OK) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TimeLineID current_timeline() {
+  if (!RecoveryInProgress()) return GetWALInsertionTimeLine();
+  TimeLineID timeline = 0;
+  GetXLogReplayRecPtr(&timeline);
+  return timeline;
+}
+
+bool has_wal_from(XLogRecPtr since) {
+  XLogRecPtr until = end_of_wal();
+  if (since > until) return false;
+  List* history = readTimeLineHistory(current_timeline());
+  XLogSegNo segment, last;
+  XLByteToSeg(since, segment, wal_segment_size);
+  XLByteToPrevSeg(until, last, wal_segment_size);
+  char path[MAXPGPATH];
+  // The segment that begins at `until` may not be there yet.
+  bool is_there = segment > XLogGetLastRemovedSegno();
+  for (; is_there && segment <= last; ++segment) is_there = find_segment(history, segment, path);
+  list_free_deep(history);
+  return is_there;
+}
+
+protocol::SurveyResult survey(XLogRecPtr since) {
+  protocol::SurveyResult result;
+  result.flushed = end_of_wal();
+  result.has_wal = has_wal_from(since);
+  result.timeline = current_timeline();
+  result.history = history_of(result.timeline);
+  return result;
+}
+
+protocol::WalHashResult hash_wal(const protocol::WalHash& request) {
+  protocol::WalHashResult result;
+  List* history = readTimeLineHistory(current_timeline());
+  XXH3_state_t hash;
+  XXH3_128bits_reset_withSeed(&hash, request.seed);
+  char page[XLOG_BLCKSZ];
+  char path[MAXPGPATH];
+  int file = -1;
+  XLogSegNo opened = 0;
+  XLogRecPtr at = request.from;
+  while (at < request.to) {
+    XLogSegNo segment;
+    XLByteToSeg(at, segment, wal_segment_size);
+    if (file < 0 || segment != opened) {
+      if (file >= 0) CloseTransientFile(file);
+      file = find_segment(history, segment, path) ? OpenTransientFile(path, O_RDONLY | PG_BINARY) : -1;
+      opened = segment;
+      if (file < 0) break;
+    }
+    std::size_t size = Min(XLOG_BLCKSZ - at % XLOG_BLCKSZ, request.to - at);
+    auto offset = static_cast<off_t>(XLogSegmentOffset(at, wal_segment_size));
+    if (pread(file, page, size, offset) != static_cast<ssize_t>(size)) break;
+    XXH3_128bits_update(&hash, page, size);
+    at += size;
+  }
+  if (file >= 0) CloseTransientFile(file);
+  list_free_deep(history);
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&hash));
+  std::memcpy(result.hash.data(), canonical.digest, sizeof(canonical.digest));
+  result.is_there = at >= request.to;
+  return result;
+}
+
+}  // namespace changes

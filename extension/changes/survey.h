@@ -1,0 +1,22 @@
+// survey.h: what this server knows of its past, for whoever wants to join it: which WAL is there, and whether a
+// stretch of it is what another server has.
+#pragma once
+
+#include "extension/pg/server.h"
+#include "protocol/frame.h"
+
+namespace changes {
+
+// That this server writes, or replays.
+TimeLineID current_timeline();
+
+// Texts are in memory of the caller's context.
+protocol::SurveyResult survey(XLogRecPtr since);
+
+// As protocol/request.h says of WalHash.
+protocol::WalHashResult hash_wal(const protocol::WalHash& request);
+
+// Is all WAL from there on in pg_wal, up to what is flushed (of a standby, replayed)?
+bool has_wal_from(XLogRecPtr since);
+
+}  // namespace changes

@@ -63,7 +63,7 @@ write_bytes($map, $whole_map);
 
 # A cluster without checksums has none to be wrong.
 my $careless = new_primary(name => 'careless', checksums => 0,
-	initdb => [ $primary->pg_version >= 18 ? '--no-data-checksums' : () ]);
+	initdb => [ major_of($primary) >= 18 ? '--no-data-checksums' : () ]);
 fill_primary($careless, rows => 1000);
 my $second = new_place('second');
 exit_is(run_clone($careless, $second, '-N'), 'completed', 'without checksums');

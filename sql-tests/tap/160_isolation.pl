@@ -78,7 +78,7 @@ ALTER ROLE hindered SET bytea_output = 'escape';
 ALTER ROLE hindered SET synchronous_commit = 'remote_apply';
 SQL
 # 19 has no other strings any more.
-my @own_strings = $primary->pg_version < 19 ? ('standard_conforming_strings = off') : ();
+my @own_strings = major_of($primary) < 19 ? ('standard_conforming_strings = off') : ();
 value("ALTER ROLE hindered SET $_") for @own_strings;
 my $has_transaction_timeout =
   value(q(SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'));

@@ -101,7 +101,7 @@ SKIP:
 		$run = StandbyClone::Run::finished(@command, @to);
 		exit_is($run, 'completed', "$what, then well again");
 		ok(inside('pg_verifybackup', "$open/data"), "$what, then well again: pg_verifybackup is content");
-		ok(is_there("$space/PG_" . ($primary->pg_version =~ /^(\d+)/)[0] . '_' . (glob("$home/PG_*"))[0] =~ s/.*_//r),
+		ok(is_there("$space/PG_" . major_of($primary) . '_' . (glob("$home/PG_*"))[0] =~ s/.*_//r),
 			"$what, then well again: the tablespace is there");
 		inside('rm', '-rf', "$open/data", $space, $wal);
 	}

@@ -17,7 +17,7 @@ $subscriber->init(allows_streaming => 'logical');
 $subscriber->start;
 sub value { return $primary->safe_psql('postgres', $_[0]) }
 
-my $has_sequences = $primary->pg_version >= 19;
+my $has_sequences = major_of($primary) >= 19;
 my $publications = 'every, of_schema' . ($has_sequences ? ', sequences' : '');
 value('CREATE TABLE mine (id integer PRIMARY KEY); CREATE PUBLICATION every FOR ALL TABLES;
 	CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA public');

@@ -21,7 +21,7 @@ our @EXPORT = qw(
   same_content is_clean_on is_not_startable wait_until wait_for_copying catch_up
   file_path_of in_place exit_is clone_fails scratch content_of phase_of
   own_config prove_started wait_for_streaming start_agent request state_is adopt status_of wire_of
-  fill_large freeze within sees_all_servers);
+  fill_large freeze within sees_all_servers major_of);
 
 # The exit codes of docs/exit-codes.md.
 our %EXIT = (
@@ -48,6 +48,9 @@ sub wait_until
 	fail("waited in vain: $what");
 	return 0;
 }
+
+# A node's major version, a number; pg_version compares 19rc1 as less than 19.
+sub major_of { return ($_[0]->pg_version =~ /^(\d+)/)[0] }
 
 # A running primary with the extension in database postgres. Options: conf (text), initdb (list),
 # no_extension, checksums => 0, name, start => 0.

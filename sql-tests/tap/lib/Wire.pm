@@ -150,7 +150,8 @@ sub begin
 	  . text($with{target} // 'wire') . text($with{destination} // 'nowhere') . text($with{slot} // '')
 	  . text($with{label} // 'wire')
 	  . pack('C4 C c v Q< l< C', $with{slot_given} // 0, $with{fast} // 1, 1, $with{advance_slot} // 1, $with{compression} // 0,
-		$with{level} // 0, $with{streams} // 2, $with{max_rate} // 0, $with{wal_sender_pid} // 0, $with{gentle} // 0) . text($with{request_uuid} // '');
+		$with{level} // 0, $with{streams} // 2, $with{max_rate} // 0, $with{wal_sender_pid} // 0, $with{gentle} // 0) . text($with{request_uuid} // '')
+	  . pack('Q<', $with{replay_from} // 0);
 }
 
 sub heartbeat

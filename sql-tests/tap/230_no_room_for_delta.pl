@@ -23,7 +23,7 @@ open my $file, '>', $large or die;
 truncate $file, 8 * 2**40 or die;
 close $file;
 
-my $id = request($primary, 'clone', '{"delta": true}');
+my $id = request($primary, 'clone', '{"delta": "compare"}');
 state_is($primary, $id, 'failed', 'over a running standby');
 like($primary->safe_psql('postgres', "SELECT error FROM clone_status($id)"), qr/the clone needs .* are free/,
 	'over a running standby: says what is missing');
@@ -44,7 +44,7 @@ my $listing = sub {
 	return $out;
 };
 my $before = $listing->();
-my $run = run_clone($primary, $standby, '--delta');
+my $run = run_clone($primary, $standby, '--delta=compare');
 clone_fails($run, 'disk', qr/the clone needs .* on the file system of .*, .* are free/, 'over a stopped standby');
 like($run->err, qr/was changed/, 'over a stopped standby: says that nothing was changed');
 is($listing->(), $before, 'over a stopped standby: it is as it was');
@@ -52,6 +52,6 @@ is_clean_on($primary, 'over a stopped standby', 'clone');
 
 # With room it goes on.
 unlink $large;
-exit_is(run_clone($primary, $standby, '--delta'), 'completed', 'with room');
+exit_is(run_clone($primary, $standby, '--delta=compare'), 'completed', 'with room');
 ok(!-e in_place($standby) . '/base/left_over', 'with room: what is left over goes');
 done_testing();

@@ -23,7 +23,7 @@ prove_standby($primary, $place, 'full', amcheck => 0);
 $place->stop;
 
 value('UPDATE plain SET text = text || id WHERE id % 50 = 0; DROP TABLE toasted; CREATE TABLE other AS TABLE plain');
-exit_is(run_clone($primary, $place, '--delta', '-j', '2'), 'completed', 'delta');
+exit_is(run_clone($primary, $place, '--delta=compare', '-j', '2'), 'completed', 'delta');
 prove_standby($primary, $place, 'delta', amcheck => 0);
 $place->stop;
 

@@ -205,11 +205,9 @@ void Copy::note_silence(std::string_view path) {
 
 void Copy::note_bad_pages(const std::string& path, std::uint32_t count, std::uint32_t block) {
   bad_pages_ += count;
-  unsigned lines = 0;
-  {
-    std::lock_guard lock(notes_mutex_);
-    lines = ++damaged_files_[path];
-  }
+  // To the end: that no more is told is the last thing told, whatever other streams have found.
+  std::lock_guard lock(notes_mutex_);
+  unsigned lines = ++damaged_files_[path];
   if (lines > kDamageLinesMax) return;
   progress_.warn(fmt::format("checksum verification failed in file \"{}\", block {}{}{}", path, block,
                              count > 1 ? fmt::format(" and {} more", count - 1) : "",

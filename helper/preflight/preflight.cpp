@@ -16,6 +16,9 @@
 namespace standby_clone {
 namespace {
 
+// A tenth of a second apart.
+constexpr int kSlotTries = 20;
+
 // A step that fails is a finding; what depends on it is left out.
 template <class Step>
 bool attempt(const char* check, Findings& findings, Step step) {
@@ -39,18 +42,24 @@ std::string place_of(const Connection& connection) {
 void check_slot(const Options& options, Connection& connection, Findings& findings) {
   if (options.slot.empty()) return;
   Look look = look_at_directory(options.data_directory);
-  Rows rows = connection.query(
-      fmt::format("SELECT slot_type, active, coalesce(wal_status, ''), pg_catalog.current_setting("
-                  "'max_replication_slots')::int - (SELECT count(*) FROM pg_catalog.pg_replication_slots) "
-                  "FROM (VALUES (1)) v LEFT JOIN pg_catalog.pg_replication_slots ON slot_name = {}",
-                  quote_literal(options.slot)),
-      Kind::kPreflight);
+  bool is_replaced = options.manage_server && look.occupant == Occupant::kServer;
+  Rows rows;
+  // The WAL sender of a standby that was stopped a moment ago may still have it.
+  for (int tries = 0; tries < kSlotTries; ++tries) {
+    if (tries > 0) connection.query("SELECT pg_catalog.pg_sleep(0.1)", Kind::kPreflight);
+    rows = connection.query(
+        fmt::format("SELECT slot_type, active, coalesce(wal_status, ''), pg_catalog.current_setting("
+                    "'max_replication_slots')::int - (SELECT count(*) FROM pg_catalog.pg_replication_slots) "
+                    "FROM (VALUES (1)) v LEFT JOIN pg_catalog.pg_replication_slots ON slot_name = {}",
+                    quote_literal(options.slot)),
+        Kind::kPreflight);
+    if (rows.at(0)[1] != "t" || is_replaced) break;
+  }
   auto refuse = [&](const std::string& detail, const std::string& hint) {
     findings.fail("slot", Kind::kPreflight, detail, hint);
   };
   const auto& row = rows.at(0);
   bool exists = row[0].has_value();
-  bool is_replaced = options.manage_server && look.occupant == Occupant::kServer;
   long free = std::strtol(row[3].value_or("0").c_str(), nullptr, 10), needed = exists ? 1 : 2;
   if (!exists && options.slot_given)
     return refuse(fmt::format("replication slot \"{}\" does not exist", options.slot),

@@ -9,10 +9,6 @@
 namespace changes {
 namespace {
 
-XLogRecPtr end_of_wal() {
-  return RecoveryInProgress() ? GetXLogReplayRecPtr(nullptr) : GetFlushRecPtr(nullptr);
-}
-
 // The history file as it is; "" if there is none here.
 protocol::LongText history_of(TimeLineID timeline) {
   if (timeline == 1) return {};
@@ -44,6 +40,10 @@ bool find_segment(List* history, XLogSegNo segment, char (&path)[MAXPGPATH]) {
 }
 
 }  // namespace
+
+XLogRecPtr end_of_wal() {
+  return RecoveryInProgress() ? GetXLogReplayRecPtr(nullptr) : GetFlushRecPtr(nullptr);
+}
 
 TimeLineID current_timeline() {
   if (!RecoveryInProgress()) return GetWALInsertionTimeLine();

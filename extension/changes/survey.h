@@ -7,6 +7,9 @@
 
 namespace changes {
 
+// What is flushed; of a standby, replayed.
+XLogRecPtr end_of_wal();
+
 // That this server writes, or replays.
 TimeLineID current_timeline();
 

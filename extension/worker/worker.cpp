@@ -289,10 +289,13 @@ void hold_wal_from(XLogRecPtr from) {
             errmsg("the WAL from %X/%X on is not all here any more", static_cast<unsigned>(from >> 32),
                    static_cast<unsigned>(from)));
   CommitTransactionCommand();
+  // Reads pg_control, which is nothing to do under a lock.
+  TimeLineID timeline = stop_timeline();
+  XLogRecPtr until = changes::end_of_wal();
   session::Locked::begin();
   record().start_lsn = from;
-  record().stop_lsn = record().in_recovery ? GetXLogReplayRecPtr(nullptr) : GetFlushRecPtr(nullptr);
-  record().start_timeline = record().stop_timeline = stop_timeline();
+  record().stop_lsn = until;
+  record().start_timeline = record().stop_timeline = timeline;
   record().label_ready = true;
   session::Locked::end();
   session::enter_phase(work.session, Phase::kCopying);

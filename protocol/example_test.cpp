@@ -249,16 +249,19 @@ TEST(Document, states_the_limits_of_the_code) {
   EXPECT_EQ(stated, real);
 }
 
-TEST(Document, uses_the_words_of_phases_and_states) {
+TEST(Document, uses_the_words_of_phases_states_and_methods) {
   auto quoted = [](const std::string& word) { return "`" + word + "`"; };
-  std::string phases = "Phases, from 0: ", states = "States, from 0: ";
+  std::string phases = "Phases, from 0: ", states = "States, from 0: ", methods = "Methods, from 0: ";
   for (int index = 0; index < kPhaseCount; ++index)
     phases += (index > 0 ? ", " : "") + quoted(name_of(static_cast<Phase>(index)));
   for (int index = 0; index < kStateCount; ++index)
     states += (index > 0 ? ", " : "") + quoted(name_of(static_cast<State>(index)));
+  for (int index = 0; index < kMethodCount; ++index)
+    methods += (index > 0 ? ", " : "") + quoted(name_of(static_cast<Method>(index)));
   std::string text = document();
   EXPECT_NE(text.find(phases + "."), std::string::npos) << phases;
   EXPECT_NE(text.find(states + "."), std::string::npos) << states;
+  EXPECT_NE(text.find(methods + "."), std::string::npos) << methods;
 }
 
 }  // namespace

@@ -217,11 +217,13 @@ struct Status {
   // processors. What is left they waited for the helper.
   std::uint8_t link_share = 0, disk_share = 0, cpu_share = 0;
   std::uint16_t spare_streams = 0;  // connections it can spare: half of those that are free
+  Method method = Method::kFull;    // as Begin had it
   Text error;                      // why it failed or was cancelled
   static void fields(auto& field, auto& m) {
     field(m.id, m.state, m.phase, m.handed_over, m.lease_over, m.start_lsn, m.start_timeline,
           m.checksum_failures, m.wal_retained, m.max_rate, m.standby_streams, m.standby_replayed,
-          m.link_share, m.disk_share, m.cpu_share, m.spare_streams, m.error);
+          m.link_share, m.disk_share, m.cpu_share, m.spare_streams, m.method,
+          m.error);
   }
 };
 

@@ -1,4 +1,4 @@
-// phase.h: the words for where a clone is. Views, log lines, progress bar and
+// phase.h: the words for where a clone is, and how it is made. Views, log lines, progress bar and
 // JSON use exactly these.
 #pragma once
 
@@ -30,6 +30,14 @@ enum class State : std::uint8_t {
 };
 inline constexpr int kStateCount = 7;
 
+// How what is in the directory becomes the donor's.
+enum class Method : std::uint8_t {
+  kFull,     // all of it is sent
+  kReplay,   // nothing is: its own recovery does it
+  kCompare,  // what differs by hash is sent
+};
+inline constexpr int kMethodCount = 3;
+
 constexpr const char* name_of(Phase phase) {
   switch (phase) {
     case Phase::kQueued: return "queued";
@@ -54,6 +62,15 @@ constexpr const char* name_of(State state) {
     case State::kCompleted: return "completed";
     case State::kFailed: return "failed";
     case State::kCancelled: return "cancelled";
+  }
+  return "unknown";
+}
+
+constexpr const char* name_of(Method method) {
+  switch (method) {
+    case Method::kFull: return "full";
+    case Method::kReplay: return "replay";
+    case Method::kCompare: return "compare";
   }
   return "unknown";
 }

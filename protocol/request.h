@@ -96,11 +96,12 @@ struct Begin {
   Text request_uuid;
   // Nothing is copied and no backup begun: the standby replays the WAL from here on. 0: a clone.
   Lsn replay_from = 0;
+  Method method = Method::kFull;  // kReplay where `replay_from` is given, and only there
   static void fields(auto& field, auto& m) {
     field(m.request_id, m.target, m.destination, m.slot_name, m.label, m.slot_given,
           m.fast_checkpoint, m.verify_checksums, m.advance_slot, m.compression,
           m.compression_level, m.streams, m.max_rate, m.wal_sender_pid, m.gentle, m.request_uuid,
-          m.replay_from);
+          m.replay_from, m.method);
   }
 };
 
@@ -165,9 +166,10 @@ struct Heartbeat {
   std::uint16_t tablespaces_done = 0;
   std::uint16_t tablespaces_total = 0;
   std::int32_t wal_sender_pid = 0;  // the server's process behind the WAL connection, 0: none now
+  std::uint64_t bytes_kept = 0;     // of bytes_done: were there already
   static void fields(auto& field, auto& m) {
     field(m.phase, m.durable_lsn, m.bytes_done, m.bytes_total, m.files_done, m.files_total,
-          m.tablespaces_done, m.tablespaces_total, m.wal_sender_pid);
+          m.tablespaces_done, m.tablespaces_total, m.wal_sender_pid, m.bytes_kept);
   }
 };
 

@@ -47,7 +47,7 @@ SELECT nextval('clones.clone_id_seq');
 \set SHOW_CONTEXT never
 ALTER EXTENSION pg_standby_clone UPDATE;
 DROP VIEW on_top;
-CREATE VIEW on_top AS SELECT phase FROM clones.clone_phases;
+CREATE VIEW on_top AS SELECT phase FROM clones.clone_phases UNION SELECT phase FROM clones.clone_progress;
 ALTER EXTENSION pg_standby_clone UPDATE;
 SELECT extversion FROM pg_extension WHERE extname = 'pg_standby_clone';
 SELECT id, target, state, options, client_addr, uuid IS NOT NULL AS is_request FROM clones.clone_records ORDER BY id;

@@ -12,6 +12,8 @@ DROP FUNCTION @extschema@.clone_status(bigint), @extschema@.pg_standby_clone_age
 DROP VIEW @extschema@.clone_list;
 
 ALTER TABLE @extschema@.clone_records RENAME TO clone_records_0_2;
+-- clone_progress leans on it until it leans on the new one: views of yours on clone_progress stay.
+ALTER FUNCTION @extschema@.pg_standby_clone_records() RENAME TO pg_standby_clone_records_0_2;
 
 -- Requests and history. A materialized view, because a table would be published by every publication FOR
 -- ALL TABLES, and stop subscribers that lack it; yet this is written with the transaction, survives a crash
@@ -25,7 +27,7 @@ CREATE FUNCTION @extschema@.pg_standby_clone_kept_records()
     slot_name text, started_at timestamptz, finished_at timestamptz, start_lsn pg_lsn,
     stop_lsn pg_lsn, timeline integer, streams integer, files_total bigint, files_done bigint,
     bytes_total bigint, bytes_done bigint, bytes_sent bigint, checksum_failures bigint, error text,
-    phases jsonb, uuid uuid)
+    phases jsonb, uuid uuid, method text, bytes_kept bigint)
   LANGUAGE sql STRICT VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
   SELECT t.id, t.target, t.state, t.phase, t.options, t.requested_by, t.requested_at, t.expires_at,
@@ -34,12 +36,12 @@ BEGIN ATOMIC
          t.files_done, t.bytes_total, t.bytes_done, t.bytes_sent, t.checksum_failures, t.error,
          (SELECT jsonb_agg(to_jsonb(p) - 'id' ORDER BY p.started_at)
             FROM @extschema@.clone_record_phases AS p WHERE p.id = t.id),
-         CASE WHEN t.options IS NOT NULL THEN gen_random_uuid() END
+         CASE WHEN t.options IS NOT NULL THEN gen_random_uuid() END, NULL::text, NULL::bigint
     FROM @extschema@.clone_records_0_2 AS t
   UNION ALL
   -- The number that was given last.
   SELECT s.last_value, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM @extschema@.clone_id_seq AS s
    WHERE s.is_called AND NOT EXISTS (SELECT FROM @extschema@.clone_records_0_2 AS t WHERE t.id >= s.last_value);
 END;
@@ -56,7 +58,7 @@ CREATE OR REPLACE FUNCTION @extschema@.pg_standby_clone_kept_records()
     slot_name text, started_at timestamptz, finished_at timestamptz, start_lsn pg_lsn,
     stop_lsn pg_lsn, timeline integer, streams integer, files_total bigint, files_done bigint,
     bytes_total bigint, bytes_done bigint, bytes_sent bigint, checksum_failures bigint, error text,
-    phases jsonb, uuid uuid)
+    phases jsonb, uuid uuid, method text, bytes_kept bigint)
   LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
   AS 'MODULE_PATHNAME', 'pg_standby_clone_kept_records';
 REVOKE ALL ON @extschema@.clone_records FROM PUBLIC;
@@ -65,6 +67,21 @@ COMMENT ON MATERIALIZED VIEW @extschema@.clone_records IS
 COMMENT ON COLUMN @extschema@.clone_records.state IS 'NULL: only keeps the number that was given last';
 COMMENT ON COLUMN @extschema@.clone_records.options IS 'of a request; NULL: started on the standby host';
 COMMENT ON COLUMN @extschema@.clone_records.uuid IS 'of a request: after a failover another may have its number';
+
+CREATE FUNCTION @extschema@.pg_standby_clone_records(
+    OUT id bigint, OUT target text, OUT state text, OUT phase text, OUT client_addr text,
+    OUT destination text, OUT slot_name text, OUT started_at timestamptz,
+    OUT finished_at timestamptz, OUT start_lsn pg_lsn, OUT stop_lsn pg_lsn, OUT timeline integer,
+    OUT streams integer, OUT files_total bigint, OUT files_done bigint, OUT bytes_total bigint,
+    OUT bytes_done bigint, OUT bytes_sent bigint, OUT throughput bigint, OUT eta interval,
+    OUT checksum_failures bigint, OUT error text, OUT wal_retained bigint, OUT method text,
+    OUT bytes_kept bigint)
+  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 10
+  AS 'MODULE_PATHNAME', 'pg_standby_clone_records';
+REVOKE ALL ON FUNCTION @extschema@.pg_standby_clone_records() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.pg_standby_clone_records() TO pg_monitor;
+COMMENT ON FUNCTION @extschema@.pg_standby_clone_records() IS
+  'what clone_status() and clone_progress show';
 
 GRANT EXECUTE ON PROCEDURE @extschema@.pg_standby_clone_stream() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.pg_standby_clone_agent_detach() TO PUBLIC;
@@ -128,11 +145,13 @@ CREATE VIEW @extschema@.clone_list AS
          coalesce(r.start_lsn, t.start_lsn) AS start_lsn,
          coalesce(r.stop_lsn, t.stop_lsn) AS stop_lsn,
          coalesce(r.timeline, t.timeline) AS timeline,
+         coalesce(r.method, t.method) AS method,
          coalesce(r.streams, t.streams) AS streams,
          coalesce(r.files_total, t.files_total) AS files_total,
          coalesce(r.files_done, t.files_done) AS files_done,
          coalesce(r.bytes_total, t.bytes_total) AS bytes_total,
          coalesce(r.bytes_done, t.bytes_done) AS bytes_done,
+         coalesce(r.bytes_kept, t.bytes_kept) AS bytes_kept,
          coalesce(r.bytes_sent, t.bytes_sent) AS bytes_sent,
          CASE WHEN t.is_ended THEN NULL ELSE r.throughput END AS throughput,
          CASE WHEN t.is_ended THEN NULL ELSE r.eta END AS eta,
@@ -156,15 +175,16 @@ CREATE FUNCTION @extschema@.clone_status(
     OUT id bigint, OUT target text, OUT state text, OUT phase text, OUT client_addr inet,
     OUT destination text, OUT slot_name text, OUT requested_at timestamptz,
     OUT started_at timestamptz, OUT finished_at timestamptz, OUT start_lsn pg_lsn,
-    OUT stop_lsn pg_lsn, OUT timeline integer, OUT streams integer, OUT files_total bigint,
-    OUT files_done bigint, OUT bytes_total bigint, OUT bytes_done bigint, OUT bytes_sent bigint,
-    OUT throughput bigint, OUT eta interval, OUT checksum_failures bigint, OUT error text)
+    OUT stop_lsn pg_lsn, OUT timeline integer, OUT method text, OUT streams integer,
+    OUT files_total bigint, OUT files_done bigint, OUT bytes_total bigint, OUT bytes_done bigint,
+    OUT bytes_kept bigint, OUT bytes_sent bigint, OUT throughput bigint, OUT eta interval,
+    OUT checksum_failures bigint, OUT error text)
   RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL RESTRICTED ROWS 10
 BEGIN ATOMIC
   SELECT c.id, c.target, c.state, c.phase, c.client_addr, c.destination, c.slot_name,
-         c.requested_at, c.started_at, c.finished_at, c.start_lsn, c.stop_lsn, c.timeline,
-         c.streams, c.files_total, c.files_done, c.bytes_total, c.bytes_done, c.bytes_sent,
-         c.throughput, c.eta, c.checksum_failures, c.error
+         c.requested_at, c.started_at, c.finished_at, c.start_lsn, c.stop_lsn, c.timeline, c.method,
+         c.streams, c.files_total, c.files_done, c.bytes_total, c.bytes_done, c.bytes_kept,
+         c.bytes_sent, c.throughput, c.eta, c.checksum_failures, c.error
     FROM @extschema@.clone_list AS c
    WHERE $1 IS NULL OR c.id = $1
    ORDER BY coalesce(c.started_at, c.requested_at) DESC, abs(c.id) DESC;
@@ -202,8 +222,8 @@ COMMENT ON VIEW @extschema@.clone_phases IS 'a row per clone and phase it has re
 
 CREATE VIEW @extschema@.clone_history AS
   SELECT id, target, state, phase, client_addr, destination, slot_name, requested_at, requested_by,
-         options, started_at, finished_at, start_lsn, stop_lsn, timeline, streams, files_total,
-         files_done, bytes_total, bytes_done, bytes_sent, checksum_failures, error
+         options, started_at, finished_at, start_lsn, stop_lsn, timeline, method, streams, files_total,
+         files_done, bytes_total, bytes_done, bytes_kept, bytes_sent, checksum_failures, error
     FROM @extschema@.clone_list
    WHERE state IN ('completed', 'failed', 'cancelled');
 REVOKE ALL ON @extschema@.clone_history FROM PUBLIC;
@@ -241,5 +261,6 @@ BEGIN ATOMIC
     FROM @extschema@.pg_standby_clone_preflight_files() AS f;
 END;
 
+DROP FUNCTION @extschema@.pg_standby_clone_records_0_2();
 DROP TABLE @extschema@.clone_record_phases, @extschema@.clone_records_0_2;
 DROP SEQUENCE @extschema@.clone_id_seq;

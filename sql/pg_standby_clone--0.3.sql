@@ -19,7 +19,7 @@ CREATE FUNCTION @extschema@.pg_standby_clone_kept_records()
     slot_name text, started_at timestamptz, finished_at timestamptz, start_lsn pg_lsn,
     stop_lsn pg_lsn, timeline integer, streams integer, files_total bigint, files_done bigint,
     bytes_total bigint, bytes_done bigint, bytes_sent bigint, checksum_failures bigint, error text,
-    phases jsonb, uuid uuid)
+    phases jsonb, uuid uuid, method text, bytes_kept bigint)
   LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
   AS 'MODULE_PATHNAME', 'pg_standby_clone_kept_records';
 REVOKE ALL ON FUNCTION @extschema@.pg_standby_clone_kept_records() FROM PUBLIC;
@@ -48,7 +48,8 @@ CREATE FUNCTION @extschema@.pg_standby_clone_records(
     OUT finished_at timestamptz, OUT start_lsn pg_lsn, OUT stop_lsn pg_lsn, OUT timeline integer,
     OUT streams integer, OUT files_total bigint, OUT files_done bigint, OUT bytes_total bigint,
     OUT bytes_done bigint, OUT bytes_sent bigint, OUT throughput bigint, OUT eta interval,
-    OUT checksum_failures bigint, OUT error text, OUT wal_retained bigint)
+    OUT checksum_failures bigint, OUT error text, OUT wal_retained bigint, OUT method text,
+    OUT bytes_kept bigint)
   RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 10
   AS 'MODULE_PATHNAME', 'pg_standby_clone_records';
 REVOKE ALL ON FUNCTION @extschema@.pg_standby_clone_records() FROM PUBLIC;
@@ -186,11 +187,13 @@ CREATE VIEW @extschema@.clone_list AS
          coalesce(r.start_lsn, t.start_lsn) AS start_lsn,
          coalesce(r.stop_lsn, t.stop_lsn) AS stop_lsn,
          coalesce(r.timeline, t.timeline) AS timeline,
+         coalesce(r.method, t.method) AS method,
          coalesce(r.streams, t.streams) AS streams,
          coalesce(r.files_total, t.files_total) AS files_total,
          coalesce(r.files_done, t.files_done) AS files_done,
          coalesce(r.bytes_total, t.bytes_total) AS bytes_total,
          coalesce(r.bytes_done, t.bytes_done) AS bytes_done,
+         coalesce(r.bytes_kept, t.bytes_kept) AS bytes_kept,
          coalesce(r.bytes_sent, t.bytes_sent) AS bytes_sent,
          CASE WHEN t.is_ended THEN NULL ELSE r.throughput END AS throughput,
          CASE WHEN t.is_ended THEN NULL ELSE r.eta END AS eta,
@@ -214,15 +217,16 @@ CREATE FUNCTION @extschema@.clone_status(
     OUT id bigint, OUT target text, OUT state text, OUT phase text, OUT client_addr inet,
     OUT destination text, OUT slot_name text, OUT requested_at timestamptz,
     OUT started_at timestamptz, OUT finished_at timestamptz, OUT start_lsn pg_lsn,
-    OUT stop_lsn pg_lsn, OUT timeline integer, OUT streams integer, OUT files_total bigint,
-    OUT files_done bigint, OUT bytes_total bigint, OUT bytes_done bigint, OUT bytes_sent bigint,
-    OUT throughput bigint, OUT eta interval, OUT checksum_failures bigint, OUT error text)
+    OUT stop_lsn pg_lsn, OUT timeline integer, OUT method text, OUT streams integer,
+    OUT files_total bigint, OUT files_done bigint, OUT bytes_total bigint, OUT bytes_done bigint,
+    OUT bytes_kept bigint, OUT bytes_sent bigint, OUT throughput bigint, OUT eta interval,
+    OUT checksum_failures bigint, OUT error text)
   RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL RESTRICTED ROWS 10
 BEGIN ATOMIC
   SELECT c.id, c.target, c.state, c.phase, c.client_addr, c.destination, c.slot_name,
-         c.requested_at, c.started_at, c.finished_at, c.start_lsn, c.stop_lsn, c.timeline,
-         c.streams, c.files_total, c.files_done, c.bytes_total, c.bytes_done, c.bytes_sent,
-         c.throughput, c.eta, c.checksum_failures, c.error
+         c.requested_at, c.started_at, c.finished_at, c.start_lsn, c.stop_lsn, c.timeline, c.method,
+         c.streams, c.files_total, c.files_done, c.bytes_total, c.bytes_done, c.bytes_kept,
+         c.bytes_sent, c.throughput, c.eta, c.checksum_failures, c.error
     FROM @extschema@.clone_list AS c
    WHERE $1 IS NULL OR c.id = $1
    ORDER BY coalesce(c.started_at, c.requested_at) DESC, abs(c.id) DESC;
@@ -265,8 +269,8 @@ COMMENT ON VIEW @extschema@.clone_phases IS 'a row per clone and phase it has re
 
 CREATE VIEW @extschema@.clone_history AS
   SELECT id, target, state, phase, client_addr, destination, slot_name, requested_at, requested_by,
-         options, started_at, finished_at, start_lsn, stop_lsn, timeline, streams, files_total,
-         files_done, bytes_total, bytes_done, bytes_sent, checksum_failures, error
+         options, started_at, finished_at, start_lsn, stop_lsn, timeline, method, streams, files_total,
+         files_done, bytes_total, bytes_done, bytes_kept, bytes_sent, checksum_failures, error
     FROM @extschema@.clone_list
    WHERE state IN ('completed', 'failed', 'cancelled');
 REVOKE ALL ON @extschema@.clone_history FROM PUBLIC;

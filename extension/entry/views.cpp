@@ -65,6 +65,9 @@ Datum pg_standby_clone_records(PG_FUNCTION_ARGS) {
     row.add_number(value_of(record.checksum_failures));
     row.add_text(record.error);
     row.add_number(value_of(record.wal_retained), is_ended);
+    // Objects of 0.2 and before end here.
+    row.add_text(protocol::name_of(record.method));
+    row.add_number(value_of(record.bytes_kept));
     row.put();
   }
   return static_cast<Datum>(0);

@@ -124,6 +124,7 @@ void send_status(Control& control) {
   }
   put_shares(*control.connection->session.area, status);
   status.spare_streams = spare_streams();
+  status.method = record.method;
   status.error = view(seen.error);
   control.reported = {seen.state, seen.phase, seen.handed_over, seen.id,
                       status.checksum_failures};
@@ -190,6 +191,9 @@ void begin(Control& control, const protocol::Begin& request) {
                    settings::max_streams),
             errhint("Use fewer --jobs, or raise pg_standby_clone.max_streams."));
   if (request.compression > protocol::Compression::kAuto) violation("unknown compression");
+  if (request.method > protocol::Method::kCompare) violation("unknown method");
+  if ((request.method == protocol::Method::kReplay) != (request.replay_from != 0))
+    violation("replay from nowhere, or a copy from somewhere");
   if (request.request_id < 0) violation("bad request number");
   if (request.request_id > 0 && RecoveryInProgress())
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -220,6 +224,7 @@ void begin(Control& control, const protocol::Begin& request) {
   wishes.wal_sender_pid = request.wal_sender_pid;
   wishes.gentle = request.gentle != 0;
   wishes.replay_from = request.replay_from;
+  wishes.method = request.method;
   check_slot(wishes.slot_name, wishes.slot_given);
 
   control.connection->session = session::open_session(wishes);
@@ -351,6 +356,12 @@ void follow_wal_sender(Control& control, pid_t now) {
   session::Locked::end();
 }
 
+void raise(pg_atomic_uint64& counter, std::uint64_t least) {
+  std::uint64_t seen = pg_atomic_read_u64(&counter);
+  while (seen < least && !pg_atomic_compare_exchange_u64(&counter, &seen, least)) {
+  }
+}
+
 void beat(Control& control, const protocol::Heartbeat& heartbeat) {
   if (heartbeat.phase > session::row_of(stage_of(control)).furthest)
     violation("a phase beyond what it has asked for");
@@ -363,9 +374,12 @@ void beat(Control& control, const protocol::Heartbeat& heartbeat) {
   if (heartbeat.files_total > 0) {
     pg_atomic_write_u64(&record.files_total, heartbeat.files_total);
     pg_atomic_write_u64(&record.bytes_total, heartbeat.bytes_total);
-    // All is read: what was sent twice, or kept without being sent, is counted as the helper has it.
+    // The streams do not count pages that were kept. All is read: what was sent twice is counted once.
     if (heartbeat.phase > protocol::Phase::kCopying)
       pg_atomic_write_u64(&record.bytes_done, heartbeat.bytes_done);
+    else
+      raise(record.bytes_done, heartbeat.bytes_done);
+    pg_atomic_write_u64(&record.bytes_kept, heartbeat.bytes_kept);
   }
   // Up to kCopying the worker alone knows; afterwards the helper does.
   if (heartbeat.phase > protocol::Phase::kCopying)

@@ -62,8 +62,8 @@ void initialise(Shared* fresh) {
     record.state = State::kCompleted;
     for (auto* counter :
          {&record.heartbeat_ms, &record.durable_lsn, &record.bytes_total, &record.files_total,
-          &record.files_done, &record.bytes_done, &record.bytes_sent, &record.checksum_failures,
-          &record.throughput, &record.wal_retained})
+          &record.files_done, &record.bytes_kept, &record.bytes_done, &record.bytes_sent,
+          &record.checksum_failures, &record.throughput, &record.wal_retained})
       pg_atomic_init_u64(counter, 0);
     pg_atomic_init_u32(&record.is_paused, 0);
   }
@@ -228,6 +228,7 @@ Handle open_session(const Wishes& wishes) {
   Record fresh{};
   fresh.state = State::kRunning;
   fresh.phase = Phase::kPreparing;
+  fresh.method = wishes.method;
   fresh.outcome = State::kRunning;
   fresh.verify_checksums = wishes.verify_checksums;
   fresh.in_recovery = wishes.in_recovery;

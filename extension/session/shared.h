@@ -19,6 +19,7 @@
 
 namespace session {
 
+using protocol::Method;
 using protocol::Phase;
 using protocol::State;
 
@@ -33,6 +34,7 @@ struct Record {
   std::uint64_t generation;  // 0: never used; tells a reused record
   State state;
   Phase phase;
+  Method method;          // control, at begin
   bool end_requested;     // control: the helper has read all files
   bool label_ready;       // worker: SessionArea::label is valid
   bool ack_requested;     // control: label and WAL are durable at the helper
@@ -69,10 +71,11 @@ struct Record {
   pg_atomic_uint64 bytes_total;
   pg_atomic_uint64 files_total;
   pg_atomic_uint64 files_done;
+  pg_atomic_uint64 bytes_kept;    // were at the helper already
   // Written by any session, under the lock: the streams send nothing while it is set.
   pg_atomic_uint32 is_paused;
   // Added to by the streams.
-  pg_atomic_uint64 bytes_done;  // plain bytes
+  pg_atomic_uint64 bytes_done;  // plain bytes; by the control backend, too, as the helper has it
   pg_atomic_uint64 bytes_sent;  // bytes on the wire
   pg_atomic_uint64 checksum_failures;
   // Written by the worker, once a second.
@@ -208,6 +211,7 @@ struct Wishes {
   std::uint64_t max_rate;
   bool gentle;
   XLogRecPtr replay_from;
+  Method method;
   pid_t wal_sender_pid;
 };
 

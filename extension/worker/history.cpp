@@ -89,10 +89,11 @@ void insert_row(Step& step, const table::Access& access) {
   std::int64_t id = table::draw_number(access);
   table::add(access,
              "'target', $2, 'state', 'running', 'phase', 'preparing', 'client_addr', $3, 'destination', $4, "
-             "'slot_name', $5, 'started_at', $6, 'streams', $7",
+             "'slot_name', $5, 'started_at', $6, 'streams', $7, 'method', $8",
              {table::number(id), table::text(record.target), table::text(record.client_addr),
               table::text(record.destination), table::text(record.slot_name),
-              table::time(record.started_at), table::number(record.streams)});
+              table::time(record.started_at), table::number(record.streams),
+              table::text(protocol::name_of(record.method))});
   table::notify(id, State::kRunning);
   // Before the commit: a row that runs always has a record that says so.
   set_id(*step.session, id);
@@ -143,14 +144,14 @@ void take_request(Step& step, const table::Access& access) {
   bool is_taken = table::change(
       access, request, table::Waits::kAsNeeded,
       "t.uuid::text = $2 AND t.target = $3 AND (t.state = 'queued' AND t.expires_at > clock_timestamp()"
-      " OR t.state = 'failed' AND t.error IN ($9, $10, $11))",
+      " OR t.state = 'failed' AND t.error IN ($10, $11, $12))",
       "'state', 'running', 'phase', 'preparing', 'client_addr', $4, 'destination', $5, 'slot_name', $6, "
-      "'started_at', $7, 'streams', $8, 'finished_at', NULL, 'error', NULL",
+      "'started_at', $7, 'streams', $8, 'method', $9, 'finished_at', NULL, 'error', NULL",
       {table::number(request), table::text(step.session->area->request_uuid),
        table::text(record.target), table::text(record.client_addr), table::text(record.destination),
        table::text(record.slot_name), table::time(record.started_at), table::number(record.streams),
-       table::text(table::kServerWentAway), table::text(table::kHelperSilent),
-       table::text(protocol::kHelperStartedAgain)});
+       table::text(protocol::name_of(record.method)), table::text(table::kServerWentAway),
+       table::text(table::kHelperSilent), table::text(protocol::kHelperStartedAgain)});
   if (!is_taken) return explain_refusal(step, access, request);
   table::notify(request, State::kRunning);
   // Before the commit, as above.
@@ -229,14 +230,14 @@ void write_ending(Step& step, const table::Access& access) {
       "'state', $2, 'phase', $3, 'finished_at', $4, 'start_lsn', $5, 'stop_lsn', $6, "
       "'timeline', nullif($7, 0), 'files_total', $8, 'files_done', $9, 'bytes_total', $10, "
       "'bytes_done', $11, 'bytes_sent', $12, 'checksum_failures', $13, 'error', $14, "
-      "'phases', $15::jsonb, 'streams', $16",
+      "'phases', $15::jsonb, 'streams', $16, 'bytes_kept', $18",
       {table::number(ended.id), table::text(protocol::name_of(ended.state)),
        table::text(protocol::name_of(ended.phase)), table::time(ended.finished_at),
        table::lsn(ended.start_lsn), table::lsn(ended.stop_lsn), table::number(ended.start_timeline),
        counter(ended.files_total), counter(ended.files_done), counter(ended.bytes_total),
        counter(ended.bytes_done), counter(ended.bytes_sent), counter(ended.checksum_failures),
        table::text(step.ending.error), table::text(json_of(ended)), table::number(ended.streams),
-       table::text(table::kServerWentAway)});
+       table::text(table::kServerWentAway), counter(ended.bytes_kept)});
   if (is_written && settings::history_keep >= 0) table::prune(access, settings::history_keep);
   table::sweep(access);
   table::notify(ended.id, ended.state);

@@ -28,6 +28,7 @@
 namespace standby_clone {
 namespace {
 
+using protocol::Method;
 using protocol::Phase;
 using Clock = std::chrono::steady_clock;
 
@@ -110,7 +111,6 @@ class Clone {
   void beat();
   Reading reading() const;
   StandbyFiles standby_files() const;
-  const char* method() const;
   Summary summary() const;
   Ending give_up(const Failure& caught);
   bool is_at_rest() const;
@@ -308,7 +308,8 @@ void Clone::begin() {
                    "\", in the same session on the donor");
     return;
   }
-  session_.begin(replay_ ? replay_->from : 0);
+  Method method = replay_ ? Method::kReplay : target_->is_used() ? Method::kCompare : Method::kFull;
+  session_.begin(method, replay_ ? replay_->from : 0);
   if (is_resumed)
     progress_.note("going on with the unfinished clone in \"" + target_->path() +
                    "\": its session on the donor has ended, so what is here is compared");
@@ -562,17 +563,11 @@ void Clone::report_completion() {
   progress_.complete(summary());
 }
 
-const char* Clone::method() const {
-  if (replay_) return "replay";
-  bool compares = target_->was_cluster() || (target_->is_used() && !is_rejoined_);
-  return compares ? "compare" : "full";
-}
-
 Summary Clone::summary() const {
   const LabelFacts& label = *session_.control().label();
   Reading now = reading();
   Summary summary;
-  summary.method = method();
+  summary.method = now.method;
   summary.id = session_.control().status().id;
   summary.directory = target_->path();
   summary.name = options_.name;
@@ -648,11 +643,13 @@ void Clone::beat() {
   heartbeat.files_total = now.files_total;
   heartbeat.tablespaces_total = static_cast<std::uint16_t>(list_.tablespaces.size() + 1);
   heartbeat.wal_sender_pid = session_.wal_sender_pid();
+  heartbeat.bytes_kept = now.bytes_kept;
   session_.control().beat(heartbeat);
 }
 
 Reading Clone::reading() const {
   Reading now;
+  now.method = session_.facts().method;
   now.bytes_total = list_.bytes_total;
   now.bytes_wire = session_.wire_bytes();
   now.files_total = list_.files.size();

@@ -363,7 +363,8 @@ void Control::handle(const Message& message) {
                  status.link_share,
                  status.disk_share,
                  status.cpu_share,
-                 status.spare_streams};
+                 status.spare_streams,
+                 status.method};
       has_answered_ = true;
       return;
     }

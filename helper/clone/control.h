@@ -41,6 +41,7 @@ struct SessionFacts {
   protocol::Token token{};
   std::uint64_t hash_seed = 0;
   std::string temporary_slot;
+  protocol::Method method = protocol::Method::kFull;
 };
 
 struct StatusFacts {
@@ -56,6 +57,7 @@ struct StatusFacts {
   protocol::Lsn standby_replayed = 0;
   unsigned link_share = 0, disk_share = 0, cpu_share = 0;  // of its streams' time, in percent
   std::uint16_t spare_streams = 0;
+  protocol::Method method = protocol::Method::kFull;
 };
 
 struct LabelFacts {

@@ -254,13 +254,14 @@ void Copy::read_control_file(Stream& stream) {
 }
 
 void Copy::add_to(Reading& reading) const {
+  // Counted after bytes_done, and so read before it: never more.
+  reading.bytes_kept += counters_.bytes_kept;
   reading.bytes_done += counters_.bytes_done;
   reading.bytes_wire += counters_.bytes_wire;
   reading.files_done += counters_.files_done;
   // What vanished, shrank or grew since the list was made: in the end all that there is was copied.
   reading.bytes_total += static_cast<std::uint64_t>(counters_.bytes_grown.load());
   reading.files_total -= counters_.files_gone;
-  reading.bytes_kept += counters_.bytes_kept;
   reading.streams = running_;
 }
 

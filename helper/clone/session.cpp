@@ -117,7 +117,7 @@ void Session::show(const Findings& findings) const {
   findings.stop_on_error();
 }
 
-void Session::begin(Lsn replay_from) {
+void Session::begin(protocol::Method method, Lsn replay_from) {
   has_asked_ = true;
   replays_ = replay_from != 0;
   protocol::Begin request;
@@ -140,7 +140,9 @@ void Session::begin(Lsn replay_from) {
   request.gentle = options_.gentle;
   request.wal_sender_pid = wal_sender_pid_;
   request.replay_from = replay_from;
+  request.method = method;
   facts_ = control_.begin(request);
+  facts_.method = method;
   has_begun_ = true;
   start_pulse();
 }
@@ -185,6 +187,7 @@ bool Session::rejoin(const SessionRecord& earlier) {
   facts_.token = earlier.token;
   facts_.hash_seed = earlier.hash_seed;
   facts_.temporary_slot = earlier.temporary_slot;
+  facts_.method = heir.status().method;
   has_asked_ = has_begun_ = true;
   start_pulse();
   return true;

@@ -47,7 +47,7 @@ class Session {
   void connect();
   // Begins the clone; its backup starts while wait_until() waits for that. With `replay_from` none does: the
   // WAL from there on is held.
-  void begin(Lsn replay_from);
+  void begin(protocol::Method method, Lsn replay_from);
   // Instead of begin(): takes over the session of an earlier run, if the donor still has it, its
   // files are still being copied, and it was begun with the same wishes. Another one is ended:
   // nothing more can be read in it, or its standby would get another's name or slot.

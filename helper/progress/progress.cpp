@@ -13,6 +13,7 @@
 namespace standby_clone {
 namespace {
 
+using protocol::Method;
 using protocol::Phase;
 using Json = nlohmann::ordered_json;
 
@@ -43,6 +44,15 @@ unsigned terminal_width() {
   winsize size{};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 80;
   return size.ws_col;
+}
+
+// Where it is not a plain clone.
+std::string prefix_of(Method method) {
+  return method == Method::kFull ? "" : fmt::format("{}: ", protocol::name_of(method));
+}
+
+std::string words_of_kept(std::uint64_t bytes) {
+  return bytes == 0 ? "" : fmt::format(" ({} kept)", human_size(bytes));
 }
 
 // Invalid UTF-8 (a file's name, say) must not stop a report.
@@ -140,20 +150,29 @@ void Progress::draw_bar(const Reading& reading) {
                           ? human_time(static_cast<std::uint64_t>(
                                 static_cast<double>(reading.bytes_total - reading.bytes_done) / rate_))
                           : "-";
-    std::string tail = fmt::format(
-        " {:5.1f}% {} of {}  {}  wire {}  {} streams  ETA {}", percent(reading),
-        human_size(reading.bytes_done), human_size(reading.bytes_total),
-        human_rate(static_cast<std::uint64_t>(rate_)),
-        human_rate(static_cast<std::uint64_t>(wire_rate_)), reading.streams, eta);
-    if (!lost_.empty()) tail += fmt::format("  {} CONNECTIONS LOST", lost_.size());
-    unsigned taken = static_cast<unsigned>(tail.size()) + 10;
+    std::string start = prefix_of(reading.method) + (reading.is_paused ? "paused " : "copying ");
+    std::string numbers = fmt::format(
+        " {:5.1f}% {} of {}{}  {}", percent(reading), human_size(reading.bytes_done),
+        human_size(reading.bytes_total), words_of_kept(reading.bytes_kept),
+        human_rate(static_cast<std::uint64_t>(rate_)));
+    std::string wire = "  wire " + human_rate(static_cast<std::uint64_t>(wire_rate_));
+    std::string streams = fmt::format("  {} streams", reading.streams);
+    std::string left = "  ETA " + eta;
+    if (!lost_.empty()) left += fmt::format("  {} CONNECTIONS LOST", lost_.size());
+    // What is missed the least goes where there is no room for all.
+    auto size = [&] { return start.size() + numbers.size() + wire.size() + streams.size() + left.size(); };
+    for (std::string* spare : {&streams, &wire})
+      if (size() > width) spare->clear();
+    std::string tail = numbers + wire + streams + left;
+    unsigned taken = static_cast<unsigned>(start.size() + tail.size()) + 2;
     unsigned room = width > taken + 4 ? std::min(width - taken, 40u) : 0;
     auto filled = static_cast<unsigned>(percent(reading) / 100 * room);
     std::string bar = room == 0 ? "" : "[" + std::string(filled, '#') + std::string(room - filled, '.') + "]";
-    text = (reading.is_paused ? "paused " : "copying ") + bar + tail;
+    text = start + bar + tail;
   } else {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - phase_started_);
-    text = fmt::format("{}{} ({}){}", reading.is_paused ? "paused: " : "", sentence_of(phase_),
+    text = fmt::format("{}{}{} ({}){}", prefix_of(reading.method), reading.is_paused ? "paused: " : "",
+                       sentence_of(phase_),
                        human_time(static_cast<std::uint64_t>(seconds.count())),
                        lost_.empty() ? "" : "  CONNECTION LOST");
   }
@@ -164,8 +183,9 @@ void Progress::draw_bar(const Reading& reading) {
 
 void Progress::print_line(const Reading& reading) {
   output_.passing(STDERR_FILENO,
-                  fmt::format("pg_standby_clone: {:.1f}%, {} of {}, {}, wire {}\n", percent(reading),
+                  fmt::format("pg_standby_clone: {:.1f}%, {} of {}{}, {}, wire {}\n", percent(reading),
                               human_size(reading.bytes_done), human_size(reading.bytes_total),
+                              words_of_kept(reading.bytes_kept),
                               human_rate(static_cast<std::uint64_t>(rate_)),
                               human_rate(static_cast<std::uint64_t>(wire_rate_))),
                   false);
@@ -175,7 +195,9 @@ void Progress::print_json(const Reading& reading) {
   Json object{{"type", "progress"},
               {"phase", protocol::name_of(phase_)},
               {"state", reading.is_paused ? "paused" : "running"},
+              {"method", protocol::name_of(reading.method)},
               {"bytes_done", reading.bytes_done},
+              {"bytes_kept", reading.bytes_kept},
               {"bytes_total", reading.bytes_total},
               {"bytes_sent", reading.bytes_wire},
               {"files_done", reading.files_done},
@@ -259,7 +281,7 @@ void Progress::complete(const Summary& summary) {
               {"directory", summary.directory},
               {"name", summary.name},
               {"slot", summary.slot.empty() ? Json(nullptr) : Json(summary.slot)},
-              {"method", summary.method},
+              {"method", protocol::name_of(summary.method)},
               {"bytes", summary.bytes},
               {"bytes_kept", summary.kept},
               {"bytes_sent", summary.wire},
@@ -273,7 +295,7 @@ void Progress::complete(const Summary& summary) {
     return;
   }
   auto rate = static_cast<std::uint64_t>(static_cast<double>(summary.bytes) / std::max(seconds, 0.001));
-  if (summary.method == "replay")
+  if (summary.method == Method::kReplay)
     put(fmt::format("standby \"{}\" is complete after {:.1f} s: it replays the WAL it lacks, nothing was copied",
                     summary.name, seconds));
   else

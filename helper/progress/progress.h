@@ -26,6 +26,7 @@ struct ProgressOptions {
 
 // How far it is. A copy, taken by the main thread.
 struct Reading {
+  protocol::Method method = protocol::Method::kFull;
   std::uint64_t bytes_done = 0, bytes_total = 0;
   std::uint64_t bytes_kept = 0;  // of bytes_done: were here already
   std::uint64_t bytes_wire = 0;
@@ -38,7 +39,7 @@ struct Reading {
 struct Summary {
   std::int64_t id = 0;
   std::string directory, name, slot;
-  std::string method;  // "full", "replay" or "compare"
+  protocol::Method method = protocol::Method::kFull;
   bool is_streaming = false;  // it was started, too
   std::string how_to_start;   // a command; empty: it needs a configuration of its own first
   std::uint64_t bytes = 0, kept = 0, wire = 0, files = 0, wal = 0;

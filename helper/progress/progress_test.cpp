@@ -21,6 +21,7 @@
 namespace standby_clone {
 namespace {
 
+using protocol::Method;
 using protocol::Phase;
 using nlohmann::json;
 
@@ -35,6 +36,14 @@ Reading reading_of(std::uint64_t done, std::uint64_t total) {
   reading.files_total = 12;
   reading.wal_bytes = 77;
   reading.streams = 4;
+  return reading;
+}
+
+// Of a copy that needed little.
+Reading reading_of_compare(std::uint64_t done, std::uint64_t total) {
+  Reading reading = reading_of(done, total);
+  reading.method = Method::kCompare;
+  reading.bytes_kept = done / 4 * 3;
   return reading;
 }
 
@@ -122,7 +131,7 @@ std::string shown_with_bar(Terminal& terminal) {
 TEST(ProgressJson, tells_every_number_of_the_copy) {
   auto objects = json_of({.json = true}, [](Progress& progress) {
     progress.enter(Phase::kCopying);
-    progress.tick(reading_of(kMega, 4 * kMega));
+    progress.tick(reading_of_compare(kMega, 4 * kMega));
   });
   ASSERT_EQ(objects.size(), 2u);
   EXPECT_EQ(objects[0], (json{{"type", "phase"}, {"phase", "copying"}}));
@@ -130,6 +139,8 @@ TEST(ProgressJson, tells_every_number_of_the_copy) {
   EXPECT_EQ(objects[1]["phase"], "copying");
   EXPECT_EQ(objects[1]["bytes_done"], kMega);
   EXPECT_EQ(objects[1]["bytes_total"], 4 * kMega);
+  EXPECT_EQ(objects[1]["bytes_kept"], kMega / 4 * 3);
+  EXPECT_EQ(objects[1]["method"], "compare");
   EXPECT_EQ(objects[1]["bytes_sent"], kMega / 2);
   EXPECT_EQ(objects[1]["files_done"], 3);
   EXPECT_EQ(objects[1]["files_total"], 12);
@@ -202,7 +213,7 @@ TEST(ProgressJson, ends_with_a_result) {
   summary.id = -3;
   summary.directory = "/data";
   summary.name = "s1";
-  summary.method = "compare";
+  summary.method = Method::kCompare;
   summary.bytes = 5000;
   summary.kept = 4000;
   summary.wire = 400;
@@ -278,6 +289,14 @@ TEST(ProgressLines, are_whole_lines_without_escapes) {
   EXPECT_EQ(lines[3], "pg_standby_clone: warning: careful");
 }
 
+TEST(ProgressLines, tell_what_was_kept) {
+  auto lines = lines_on_stderr({.show_lines = true}, [](Progress& progress) {
+    progress.enter(Phase::kCopying);
+    progress.tick(reading_of_compare(4 * kMega, 8 * kMega));
+  });
+  EXPECT_TRUE(lines.at(1).starts_with("pg_standby_clone: 50.0%, 4.0 MB of 8.0 MB (3.0 MB kept), ")) << lines[1];
+}
+
 TEST(ProgressLines, never_go_beyond_a_hundred_percent_nor_divide_by_nothing) {
   auto line_of = [](std::uint64_t done, std::uint64_t total) {
     return lines_on_stderr({.show_lines = true}, [&](Progress& progress) {
@@ -347,6 +366,28 @@ TEST(ProgressBar, grows_with_the_bytes) {
         << bar;
     EXPECT_NE(bar.find("4 streams"), std::string::npos) << bar;
     EXPECT_NE(bar.find("ETA "), std::string::npos) << bar;
+  }
+}
+
+TEST(ProgressBar, tells_the_way_and_what_was_kept) {
+  for (unsigned short width : {80, 200}) {
+    Terminal terminal(width);
+    if (!terminal.works()) GTEST_SKIP() << "no terminals here";
+    Progress progress({});
+    progress.enter(Phase::kCopying);
+    progress.tick(reading_of_compare(4 * kMega, 8 * kMega));
+    std::string bar = last_drawn(shown_with_bar(terminal));
+    EXPECT_TRUE(bar.starts_with("compare: copying ")) << bar;
+    EXPECT_NE(bar.find(" 50.0% 4.0 MB of 8.0 MB (3.0 MB kept)  "), std::string::npos) << bar;
+    EXPECT_NE(bar.find("  ETA "), std::string::npos) << bar;
+    // What is missed the least is left out of a narrow one.
+    EXPECT_EQ(bar.find("/s  wire ") != std::string::npos, width == 200) << bar;
+    EXPECT_EQ(bar.find("  4 streams") != std::string::npos, width == 200) << bar;
+    Reading replay;
+    replay.method = Method::kReplay;
+    progress.enter(Phase::kFinishing);
+    progress.tick(replay);
+    EXPECT_TRUE(last_drawn(shown_with_bar(terminal)).starts_with("replay: setting up the standby (")) << width;
   }
 }
 

@@ -14,6 +14,9 @@ exit_is(run_clone($primary, $standby, '-N'), 'completed', 'the first clone');
 my $full = wire_of(run_clone($primary, new_place('other'), '-N', '--name', 'other', '--no-slot', '--json'));
 prove_standby($primary, $standby, 'the first clone');
 
+# Of a run with --json: what was there already.
+sub kept_of { return $_[0]->out =~ /"type":"result".*"bytes_kept":(\d+)/ ? $1 : 'nothing said' }
+
 for my $how (qw(fast immediate))
 {
 	my $what = $how eq 'fast' ? 'cleanly stopped' : 'crashed';
@@ -45,6 +48,7 @@ SQL
 
 	my $run = run_clone($primary, $standby, '--delta', '--json', '-N');
 	exit_is($run, 'completed', $what);
+	is(status_of($primary, 'state, method, bytes_kept'), 'completed|compare|' . kept_of($run), "$what: seen by the donor");
 	cmp_ok(wire_of($run), '<', $full / 2, "$what: less than half of a full clone went over the wire");
 	like($run->out, qr/note_of_the_dba.txt.*is kept/, "$what: says that the file of others is kept");
 	is(content_of($standby->data_dir . '/note_of_the_dba.txt'), $how eq 'fast' ? "keep me\n" : "keep me\nkeep me\n",
@@ -62,5 +66,24 @@ exit_is($run, 'completed', 'unchanged');
 cmp_ok(wire_of($run), '<', 500_000, 'unchanged: next to nothing travels');
 prove_standby($primary, $other, 'unchanged', slot => 'again');
 $other->stop;
+
+# While it runs, by a run that goes on with it, and when nothing is left in the donor's memory.
+$primary->safe_psql('postgres', 'CREATE TABLE large AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 8000) n');
+$run = start_clone($primary, $other, '--delta=compare', '--json', '-N', '--name', 'again', '-r', '2M');
+my $seen = '';
+wait_until('something is kept', sub {
+	($seen = status_of($primary, 'state, method, bytes_kept <= bytes_done, phase, bytes_kept > 0')) =~ /\|copying\|t$/ });
+is($seen, 'running|compare|t|copying|t', 'seen while it runs');
+$run->signal('KILL');
+$run->finish;
+$run = run_clone($primary, $other, '--json', '-N', '--name', 'again');
+exit_is($run, 'completed', 'gone on with');
+like($run->out, qr/in the same session.*"type":"progress".*"method":"compare",.*"bytes_kept":[1-9].*"type":"result".*"method":"compare"/s,
+	'gone on with: seen by the program');
+$primary->restart;
+is(status_of($primary, 'state, method, bytes_kept'), 'completed|compare|' . kept_of($run), 'seen after a restart');
+is($primary->safe_psql('postgres', "SELECT string_agg(concat_ws(' ', target, method, bytes_kept > 0), ', ' ORDER BY id) FROM clone_history"),
+	'clone full f, other full f, clone compare t, clone compare t, again full f, again compare t, again compare t',
+	'so are all');
 
 done_testing();

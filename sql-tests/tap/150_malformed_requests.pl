@@ -113,6 +113,9 @@ answered('Begin with a slot that is not there', qr/ 42704 /, $hello, Wire::begin
 answered('Begin with no streams', $unknown, $hello, Wire::begin(streams => 0));
 answered('Begin with 65535 streams', $unknown, $hello, Wire::begin(streams => 65535));
 answered('Begin with unknown compression', $malformed, $hello, Wire::begin(compression => 9));
+answered('Begin with an unknown method', $malformed, $hello, Wire::begin(method => 9));
+answered('Begin of a replay from nowhere', $malformed, $hello, Wire::begin(method => 1));
+answered('Begin of a copy that replays', $malformed, $hello, Wire::begin(replay_from => 1 << 24));
 answered('Begin of a negative request', $malformed, $hello, Wire::begin(request_id => -5));
 answered('Begin twice', $malformed, $hello, Wire::begin(target => 'twice'), Wire::begin(target => 'again'));
 answered('a phase that is none', $malformed, $hello, Wire::begin(target => 'ahead'), Wire::heartbeat(phase => 255));

@@ -60,16 +60,22 @@ for my $how (qw(fast immediate))
 	$how eq 'fast' ? is($from, $redo, "$what: from its checkpoint on") : isnt($from, $redo, "$what: from its end on");
 	like($run->out, qr/"method":"replay"/, "$what: the result says so, too");
 	like($run->out, qr/"bytes":0,/, "$what: nothing was copied");
-	is(status_of($primary, 'start_lsn, state'), "$from|completed", "$what: a clone like any other");
+	is(status_of($primary, 'start_lsn, state, method, bytes_kept'), "$from|completed|replay|0", "$what: a clone like any other");
 	ok(!-e $standby->data_dir . "/$_", "$what: no $_")
 	  for qw(backup_label backup_manifest pg_wal/00000005.history pg_replslot/of_another_life);
 	prove_standby($primary, $standby, $what, no_manifest => 1);
 }
 
-# Started by the program: it has what the donor had by then.
+# Started by the program, as soon as it has been looked at: it has what the donor had by then.
 $standby->stop;
 write_more($primary, 'by_start');
-exit_is(run_clone($primary, $standby, '--delta=replay', '-N', '--start'), 'completed', '--start');
+my $go = scratch('start') . '/now';
+my $started = start_clone($primary, $standby, '--delta=replay', '-N', '--start', '--start-command',
+	"until [ -e '$go' ]; do sleep 0.1; done; exec pg_ctl start -s -w -D '@{[$standby->data_dir]}' -l '$go.log'");
+wait_until('it is to be started', sub { status_of($primary, 'phase') eq 'starting' });
+is(status_of($primary, 'state, method, bytes_kept'), 'running|replay|0', '--start: seen while it runs');
+append_to_file($go, '');
+exit_is($started, 'completed', '--start');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM of_by_start'), '1000', '--start: waits until all is there');
 prove_started($primary, $standby, '--start');
 
@@ -84,5 +90,8 @@ prove_standby($standby, $primary, 'an old primary after a switchover', no_manife
 $primary->promote;
 is($primary->safe_psql('postgres', 'SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)'), '00000003',
 	'it can lead again');
+# From before it was stopped, and of the time when the other one led.
+is($primary->safe_psql('postgres', "SELECT string_agg(concat_ws(' ', method, bytes_kept), ', ' ORDER BY id) FROM clone_history"),
+	'full 0, replay 0, replay 0, replay 0, replay 0', 'the history says how each was made');
 
 done_testing();

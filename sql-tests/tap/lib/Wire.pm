@@ -151,13 +151,13 @@ sub begin
 	  . text($with{label} // 'wire')
 	  . pack('C4 C c v Q< l< C', $with{slot_given} // 0, $with{fast} // 1, 1, $with{advance_slot} // 1, $with{compression} // 0,
 		$with{level} // 0, $with{streams} // 2, $with{max_rate} // 0, $with{wal_sender_pid} // 0, $with{gentle} // 0) . text($with{request_uuid} // '')
-	  . pack('Q<', $with{replay_from} // 0);
+	  . pack('Q< C', $with{replay_from} // 0, $with{method} // 0);
 }
 
 sub heartbeat
 {
 	my (%with) = @_;
-	return pack 'C C Q< Q< Q< Q< Q< v v l<', $REQUEST{heartbeat}, $with{phase} // 1, $with{lsn} // 0, 0, 0, 0, 0, 0, 0, 0;
+	return pack 'C C Q< Q< Q< Q< Q< v v l< Q<', $REQUEST{heartbeat}, $with{phase} // 1, $with{lsn} // 0, 0, 0, 0, 0, 0, 0, 0, 0;
 }
 
 sub read

@@ -150,7 +150,9 @@ void show_progress() {
   std::uint64_t done = pg_atomic_read_u64(&record().bytes_done);
   std::uint64_t now = session::monotonic_ms();
   if (now - work.ticked_ms < 1000) return;
-  std::uint64_t rate = (done - work.ticked_bytes) * 1000 / (now - work.ticked_ms);
+  // It falls where the helper has less than was sent.
+  std::uint64_t more = done > work.ticked_bytes ? done - work.ticked_bytes : 0;
+  std::uint64_t rate = more * 1000 / (now - work.ticked_ms);
   std::uint64_t smoothed = pg_atomic_read_u64(&record().throughput);
   pg_atomic_write_u64(&record().throughput, smoothed == 0 ? rate : (smoothed * 4 + rate) / 5);
   work.ticked_ms = now;

@@ -55,6 +55,11 @@ std::string words_of_kept(std::uint64_t bytes) {
   return bytes == 0 ? "" : fmt::format(" ({} kept)", human_size(bytes));
 }
 
+// Per second. A further session counts from nothing again.
+double rate_of(std::uint64_t now, std::uint64_t before, double seconds) {
+  return now > before ? static_cast<double>(now - before) / seconds : 0;
+}
+
 // Invalid UTF-8 (a file's name, say) must not stop a report.
 std::string text_of(const Json& object) {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -128,8 +133,8 @@ void Progress::measure(const Reading& reading) {
   if (seconds < 0.1) return;
   double weight = 1 - std::exp(-seconds / kSmoothingSeconds);
   bool is_first = last_.bytes_done == 0;
-  double rate = static_cast<double>(reading.bytes_done - last_.bytes_done) / seconds;
-  double wire_rate = static_cast<double>(reading.bytes_wire - last_.bytes_wire) / seconds;
+  double rate = rate_of(reading.bytes_done, last_.bytes_done, seconds);
+  double wire_rate = rate_of(reading.bytes_wire, last_.bytes_wire, seconds);
   rate_ = is_first ? rate : rate_ + weight * (rate - rate_);
   wire_rate_ = is_first ? wire_rate : wire_rate_ + weight * (wire_rate - wire_rate_);
   measured_ = now;

@@ -184,6 +184,21 @@ TEST(ProgressJson, has_a_rate_a_smooth_one_and_the_time_that_follows) {
   EXPECT_GE(objects[1]["eta_seconds"], objects[0]["eta_seconds"]);
 }
 
+TEST(ProgressJson, counts_from_nothing_again_in_a_further_session) {
+  auto objects = json_of({.json = true}, [](Progress& progress) {
+    for (std::uint64_t done : {5 * kMega, 1 * kMega}) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(110));
+      progress.enter(Phase::kPreparing);
+      progress.enter(Phase::kCopying);
+      progress.tick(reading_of(done, 10 * kMega));
+    }
+  });
+  std::erase_if(objects, [](const json& object) { return object["type"] != "progress"; });
+  ASSERT_EQ(objects.size(), 2u);
+  EXPECT_GT(objects[0]["throughput"], 0);
+  EXPECT_LT(objects[1]["throughput"], objects[0]["throughput"]);
+}
+
 TEST(ProgressJson, has_no_time_left_when_all_is_copied) {
   auto objects = json_of({.json = true}, [](Progress& progress) {
     std::this_thread::sleep_for(std::chrono::milliseconds(110));

@@ -102,7 +102,9 @@ my $run = run_clone($primary, $place, '-N', '--json', '-v', '-r', '8M');
 exit_is($run, 'completed', 'a clone');
 fits($run, 'a clone');
 fits(run_clone($primary, $place, '-N', '--json'), 'a refused clone');
-fits(run_clone($primary, new_place('bare'), '-N', '--json', '--no-slot'), 'without a slot');
+my $bare = new_place('bare');
+fits(run_clone($primary, $bare, '-N', '--json', '--no-slot', '--start', '--config-file', own_config($bare)), 'without a slot, started');
+adopt($bare);
 is(join(' ', sort grep { $_ ne 'notice' } keys %seen), 'check detail error phase progress result warning',
 	'every kind of line was seen');
 unlink $primary->data_dir . '/a_link';

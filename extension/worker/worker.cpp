@@ -49,7 +49,7 @@ struct Work {
   State stop_state;
   std::uint64_t advanced_ms, checked_ms, logged_ms, ticked_ms;
   std::uint64_t ticked_bytes;
-  int shown_phase;   // in pg_stat_progress_basebackup
+  int shown_phase;   // in pg_stat_progress_basebackup, 0: not there
   std::int64_t shown_bytes;
   State told_state;  // to listeners
   int tablespace_count;  // at the start of the backup
@@ -168,6 +168,7 @@ void show_progress() {
 
 void show_phase(int phase) {
   work.shown_phase = phase;
+  if (phase == 0) return;
   // AbortTransaction clears the row.
   if (MyBEEntry->st_progress_command != PROGRESS_COMMAND_BASEBACKUP) {
     pgstat_progress_start_command(PROGRESS_COMMAND_BASEBACKUP, InvalidOid);
@@ -281,7 +282,7 @@ TimeLineID stop_timeline() {
 }
 
 // Instead of a backup: the standby has all up to `from` and replays what follows. The slot goes back first, so
-// that what is found to be there stays. From there on nothing is left to be read.
+// that what is found to be there stays. From there on nothing is left to be read: there is no phase of a backup.
 void hold_wal_from(XLogRecPtr from) {
   StartTransactionCommand();
   slots::create_temporary(work.temporary_slot);
@@ -300,7 +301,7 @@ void hold_wal_from(XLogRecPtr from) {
   record().start_timeline = record().stop_timeline = timeline;
   record().label_ready = true;
   session::Locked::end();
-  session::enter_phase(work.session, Phase::kCopying);
+  session::enter_phase(work.session, Phase::kFinishing);
 }
 
 void stop_backup() {
@@ -332,11 +333,11 @@ void stop_backup() {
   pid_t control = record().control_pid;
   session::Locked::end();
   session::wake(control);
+  show_phase(PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
+  session::enter_phase(work.session, Phase::kWal);
 }
 
 void wait_for_acknowledgement() {
-  show_phase(PROGRESS_BASEBACKUP_PHASE_TRANSFER_WAL);
-  session::enter_phase(work.session, Phase::kWal);
   while (is_paused() || !session::look(work.session).ack_requested) take_turn();
 }
 

@@ -83,7 +83,7 @@ class Clone {
   void begin();
   void record_session();
   Lsn durable_wal(const StatusFacts& status) const;
-  void wait_for_checkpoint();
+  void wait_for_start();
   void copy_cluster();
   void prepare_replay();
   void fetch_list();
@@ -220,7 +220,7 @@ void Clone::make() {
   old_server_.stop();
   choose_way();
   begin();
-  wait_for_checkpoint();
+  wait_for_start();
   if (replay_)
     prepare_replay();
   else
@@ -330,8 +330,8 @@ void Clone::record_session() {
   on_disk([this, record] { target_->begin_session(record); });
 }
 
-void Clone::wait_for_checkpoint() {
-  enter(Phase::kCheckpoint);
+void Clone::wait_for_start() {
+  if (!replay_) enter(Phase::kCheckpoint);
   const StatusFacts& status = session_.control().status();
   wait_until([&] { return status.phase >= Phase::kCopying; });
   if (!is_rejoined_ || target_->session()->start_lsn == 0) record_session();
@@ -342,7 +342,7 @@ void Clone::wait_for_checkpoint() {
 // Instead of a copy. The donor holds all WAL that is needed before anything is changed here.
 void Clone::prepare_replay() {
   session_.control().request_end();
-  enter(Phase::kWal);
+  enter(Phase::kFinishing);
   wait_until([&] { return session_.control().label().has_value(); });
   keep_own_configuration();
   on_disk([this] { take(); });

@@ -74,6 +74,9 @@ my $started = start_clone($primary, $standby, '--delta=replay', '-N', '--start',
 	"until [ -e '$go' ]; do sleep 0.1; done; exec pg_ctl start -s -w -D '@{[$standby->data_dir]}' -l '$go.log'");
 wait_until('it is to be started', sub { status_of($primary, 'phase') eq 'starting' });
 is(status_of($primary, 'state, method, bytes_kept'), 'running|replay|0', '--start: seen while it runs');
+is($primary->safe_psql('postgres', "SELECT string_agg(phase, ' ' ORDER BY started_at) FROM clone_phases WHERE id = (SELECT id FROM clone_progress)"),
+	'preparing finishing starting', '--start: in no phase of a backup');
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_progress_basebackup'), '0', '--start: nor is one shown');
 append_to_file($go, '');
 exit_is($started, 'completed', '--start');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM of_by_start'), '1000', '--start: waits until all is there');

@@ -1,6 +1,7 @@
 // gentle.cpp: what others suffer, from the server's shared memory.
 #include "extension/sender/gentle.h"
 
+#include "extension/changes/survey.h"
 #include "extension/pg/insides.h"
 
 namespace sender {
@@ -10,10 +11,6 @@ constexpr std::uint64_t kLookIntervalUs = 1000000;
 
 // Less than this is too little to say how fast the disk is.
 constexpr std::uint64_t kReadBytesMin = 1024 * 1024;
-
-XLogRecPtr wal_end() {
-  return RecoveryInProgress() ? GetXLogReplayRecPtr(nullptr) : GetFlushRecPtr(nullptr);
-}
 
 // What pg_stat_replication shows of other standbys. A clone's WAL receiver, ours or
 // another's, never says how far it is and is none.
@@ -49,7 +46,7 @@ void look_at_reads(session::SessionArea* area, Strain& strain) {
 
 void look_around(session::SessionArea* area) {
   Strain strain{-1, -1, -1, -1};
-  XLogRecPtr end = wal_end();
+  XLogRecPtr end = changes::end_of_wal();
   look_at_standbys(*area, end, strain);
   look_at_slots(end, strain);
   look_at_reads(area, strain);

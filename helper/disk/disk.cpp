@@ -25,6 +25,13 @@ int open_beneath(int directory, const char* path, int flags, mode_t mode) {
   return static_cast<int>(syscall(SYS_openat2, directory, path, &how, sizeof(how)));
 }
 
+// One name, which leads neither up nor through a link.
+int open_name(int directory, const std::string& name, int flags, mode_t mode) {
+  if (name != "..") return openat(directory, name.c_str(), flags | O_NOFOLLOW, mode);
+  errno = EXDEV;
+  return -1;
+}
+
 // Linux before 5.6 does not know the call, and sandboxes of that time forbid what they do not know.
 bool has_openat2() {
   static const bool has = bool(UniqueFd(open_beneath(AT_FDCWD, ".", O_PATH | O_CLOEXEC, 0)));
@@ -45,12 +52,11 @@ int open_name_by_name(int directory, const char* path, int flags, mode_t mode) {
   std::string rest = path;
   UniqueFd at;
   for (std::size_t slash; (slash = rest.find('/')) != std::string::npos; rest.erase(0, slash + 1)) {
-    at = UniqueFd(openat(directory, rest.substr(0, slash).c_str(),
-                         O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    at = UniqueFd(open_name(directory, rest.substr(0, slash), O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
     if (!at) return -1;
     directory = at.get();
   }
-  return openat(directory, rest.c_str(), flags | O_NOFOLLOW, mode);
+  return open_name(directory, rest, flags, mode);
 }
 
 int Disk::open(int directory, const char* path, int flags, mode_t mode) {

@@ -99,6 +99,9 @@ TEST_F(TreeOfDirectories, is_opened_name_by_name_where_the_kernel_is_old) {
   EXPECT_FALSE(opens("base/out"));
   EXPECT_FALSE(opens("base/out/precious"));
   EXPECT_FALSE(opens("base/file"));
+  EXPECT_FALSE(opens("base/../../neighbour/precious"));
+  EXPECT_FALSE(opens("../neighbour"));
+  EXPECT_FALSE(opens(".."));
 }
 
 TEST_F(TreeOfDirectories, has_roots_of_their_own_for_what_is_linked_on_purpose) {

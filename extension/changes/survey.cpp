@@ -79,7 +79,7 @@ protocol::SurveyResult survey(XLogRecPtr since) {
 protocol::WalHashResult hash_wal(const protocol::WalHash& request) {
   protocol::WalHashResult result;
   List* history = readTimeLineHistory(current_timeline());
-  XXH3_state_t hash;
+  XXH3_state_t hash{};  // what a reset reads of it before it sets it
   XXH3_128bits_reset_withSeed(&hash, request.seed);
   char page[XLOG_BLCKSZ];
   char path[MAXPGPATH];

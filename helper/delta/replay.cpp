@@ -51,7 +51,7 @@ Lsn end_of_checkpoint(const WalDirectory& wal, const ControlFile& control) {
 }
 
 std::optional<WalHash> hash_of(const WalDirectory& wal, Lsn from, Lsn to, std::uint64_t seed) {
-  XXH3_state_t state;
+  XXH3_state_t state{};  // what a reset reads of it before it sets it
   XXH3_128bits_reset_withSeed(&state, seed);
   if (!wal.read(from, to, [&](auto bytes) { XXH3_128bits_update(&state, bytes.data(), bytes.size()); }))
     return std::nullopt;

@@ -8,9 +8,9 @@ HELPER_BUILD := $(BUILD)/helper$(if $(VARIANT),-$(VARIANT))
 HELPER := $(HELPER_BUILD)/pg_standby_clone
 UNIT_TESTS := $(HELPER_BUILD)/unit_tests
 
-# SANITIZED: what measures memory has no meaning then.
-HELPER_SANITIZE_asan := -DSANITIZED -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-HELPER_SANITIZE_tsan := -DSANITIZED -fsanitize=thread -fno-omit-frame-pointer
+# NO_MEMORY_FIGURES: what measures memory has no meaning then.
+HELPER_SANITIZE_asan := -DNO_MEMORY_FIGURES -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HELPER_SANITIZE_tsan := -DNO_MEMORY_FIGURES -fsanitize=thread -fno-omit-frame-pointer
 # g++ warns of its own library when it instruments it.
 HELPER_SANITIZE := $(HELPER_SANITIZE_$(VARIANT)) \
   $(if $(VARIANT),$(if $(findstring clang,$(CXX)),,-Wno-maybe-uninitialized))

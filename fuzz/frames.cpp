@@ -41,6 +41,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try_as<protocol::Status>(bytes);
   try_as<protocol::Label>(bytes);
   try_as<protocol::Alive>(bytes);
+  try_as<protocol::SurveyResult>(bytes);
+  try_as<protocol::WalHashResult>(bytes);
+  try_as<protocol::Changed>(bytes);
+  try_as<protocol::ChangesEnd>(bytes);
+  try_as<protocol::NewerDigest>(bytes);
   try_list(bytes);
   return 0;
 }

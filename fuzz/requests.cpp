@@ -41,6 +41,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try_as<protocol::End>(bytes);
   try_as<protocol::AckLabel>(bytes);
   try_as<protocol::Outcome>(bytes);
+  try_as<protocol::Survey>(bytes);
+  try_as<protocol::WalHash>(bytes);
+  try_as<protocol::Changes>(bytes);
+  try_as<protocol::NewerPages>(bytes);
   try_path({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -25,6 +25,7 @@ HELPER_LIBS := -lpq -lzstd -lfmt -lcrypto -pthread
 
 HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -name '*.cpp' | sort))
 HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp \
+  $(addprefix extension/changes/,merge_test.cpp packer_test.cpp) \
   $(addprefix extension/sender/,relation_map_test.cpp compression_level_test.cpp gentle_pace_test.cpp \
     page_checksum_test.cpp) \
   extension/session/order_test.cpp \

@@ -203,6 +203,8 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<Probe>(requests, "Probe");
   add_message<Survey>(requests, "Survey");
   add_message<WalHash>(requests, "WalHash");
+  add_message<Changes>(requests, "Changes");
+  add_message<NewerPages>(requests, "NewerPages");
   add_message<Welcome>(frames, "Welcome");
   add_message<Begun>(frames, "Begun");
   add_message<Entries>(frames, "Entries");
@@ -217,6 +219,9 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<Alive>(frames, "Alive");
   add_message<SurveyResult>(frames, "SurveyResult");
   add_message<WalHashResult>(frames, "WalHashResult");
+  add_message<Changed>(frames, "Changed");
+  add_message<ChangesEnd>(frames, "ChangesEnd");
+  add_message<NewerDigest>(frames, "NewerDigest");
   std::string text = document();
   EXPECT_EQ(messages_in(section(text, "Requests")), requests);
   EXPECT_EQ(messages_in(section(text, "Frames")), frames);

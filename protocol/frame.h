@@ -24,6 +24,9 @@ enum class FrameKind : std::uint8_t {
   kAlive,
   kSurveyResult,
   kWalHashResult,
+  kChanged,
+  kChangesEnd,
+  kNewerDigest,
 };
 
 // Answers Hello.
@@ -189,6 +192,53 @@ struct PageDigest {
   static void fields(auto& field, auto& m) { field(m.tag, m.status, m.length, m.hashes); }
 };
 
+// Part of the answer to Changes. `forks` is a run of encoded ChangedFork, read with next_fork(). A fork
+// may come more than once: what holds is all that was said of it.
+struct Changed {
+  static constexpr auto kKind = FrameKind::kChanged;
+  Bytes forks;
+  static void fields(auto& field, auto& m) { field(m.forks); }
+};
+
+inline constexpr std::uint32_t kNoLimit = UINT32_MAX;
+
+struct ChangedFork {
+  std::uint32_t tablespace = 0, database = 0;
+  std::uint32_t relation = 0;  // the number of its files; 0: all of that database in that tablespace
+  std::uint8_t fork = 0;       // ForkNumber: main, fsm, vm, init
+  std::uint32_t limit = kNoLimit;  // it was truncated to so many blocks: all from there on count as changed
+  std::uint32_t range_count = 0;
+  Bytes ranges;                // range_count times: first block, number of blocks (u32 each)
+  static constexpr std::size_t kHeaderSize = 4 + 4 + 4 + 1 + 4 + 4;
+  static constexpr std::size_t kRangeSize = 8;
+  static void header(auto& field, auto& m) {
+    field(m.tablespace, m.database, m.relation, m.fork, m.limit, m.range_count);
+  }
+};
+
+// Ends the answer to Changes.
+struct ChangesEnd {
+  static constexpr auto kKind = FrameKind::kChangesEnd;
+  std::uint8_t is_whole = 0;     // otherwise what came is worth nothing
+  std::uint64_t fork_count = 0;  // that came
+  Text reason;                   // why it is not whole
+  static void fields(auto& field, auto& m) { field(m.is_whole, m.fork_count, m.reason); }
+};
+
+// Answers NewerPages: bit n (least significant first) is set where page n may have changed, in pages of the
+// donor's own block size.
+struct NewerDigest {
+  static constexpr auto kKind = FrameKind::kNewerDigest;
+  std::uint32_t tag = 0;
+  RangeStatus status = RangeStatus::kRead;
+  std::uint32_t length = 0;        // bytes read
+  std::uint8_t is_unreliable = 0;  // positions tell nothing: encrypted, or beyond where the donor's WAL ends
+  Bytes newer;
+  static void fields(auto& field, auto& m) {
+    field(m.tag, m.status, m.length, m.is_unreliable, m.newer);
+  }
+};
+
 // Answers nothing: a stream that owes an answer and waits on purpose (a pause, a rate, the rests of a
 // gentle clone) or works for long without a result says so, every kAliveIntervalMs.
 struct Alive {
@@ -252,6 +302,19 @@ inline bool next_entry(Bytes& rest, Entry& entry) {
   reader(after);
   if (!reader.good()) return false;
   rest = after;
+  return true;
+}
+
+// Takes the next fork off `rest`, as next_entry() does.
+inline bool next_fork(Bytes& rest, ChangedFork& fork) {
+  if (rest.size() < ChangedFork::kHeaderSize) return false;
+  Reader reader(rest.first(ChangedFork::kHeaderSize));
+  ChangedFork::header(reader, fork);
+  Bytes after = rest.subspan(ChangedFork::kHeaderSize);
+  std::size_t size = std::size_t{fork.range_count} * ChangedFork::kRangeSize;
+  if (after.size() < size) return false;
+  fork.ranges = after.first(size);
+  rest = after.subspan(size);
   return true;
 }
 

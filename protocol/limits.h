@@ -24,6 +24,9 @@ inline constexpr std::uint32_t kFrameMax = kFramePlainMax + 1024;
 // WAL that one hash may stand for: read in a moment, without a look at anything else.
 inline constexpr std::uint64_t kWalHashMax = 16 * 1024 * 1024;
 
+// What one request asks the positions of: two thousand pages, an answer of 256 bytes.
+inline constexpr std::uint32_t kNewerPagesMax = 16 * kChunkSize;
+
 // A request: a path, a few numbers, or the hashes of the chunks of one file
 // range (16 bytes each). Small, so that requests always fit the socket buffers
 // and the two directions can never wait for each other.

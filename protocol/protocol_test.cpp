@@ -104,7 +104,8 @@ class EveryMessage : public testing::Test {};
 using Messages =
     testing::Types<Hello, Begin, List, Read, Compare, PageHashes, Heartbeat, PauseAck, End,
                    AckLabel, Outcome, Welcome, Begun, Entries, ListEnd, Data, RangeEnd, Digest,
-                   PageDigest, Status, Label, Survey, WalHash, SurveyResult, WalHashResult>;
+                   PageDigest, Status, Label, Survey, WalHash, SurveyResult, WalHashResult, Changes,
+                   NewerPages, Changed, ChangesEnd, NewerDigest>;
 TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, comes_back_as_it_was) {

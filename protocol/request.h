@@ -2,8 +2,8 @@
 // The grammar with a worked example is in docs/protocol.md.
 //
 // The first request on a connection is Hello. On the control connection (role 0)
-// Probe, Survey, WalHash, Begin, List, Heartbeat, End, AckLabel and Outcome may follow; on a stream (role
-// 1 .. kStreamsMax) Read, Compare and PageHashes. pg_control is read by Read on
+// Probe, Survey, WalHash, Begin, List, Changes, Heartbeat, End, AckLabel and Outcome may follow; on a stream
+// (role 1 .. kStreamsMax) Read, Compare, PageHashes and NewerPages. pg_control is read by Read on
 // any stream, after all other files and before End (traps 13 and 14).
 #pragma once
 
@@ -28,6 +28,8 @@ enum class RequestKind : std::uint8_t {
   kProbe,
   kSurvey,
   kWalHash,
+  kChanges,
+  kNewerPages,
 };
 
 using Token = std::array<std::byte, kTokenSize>;
@@ -151,6 +153,28 @@ struct PageHashes {
   std::uint32_t length = 0;
   Text path;
   static void fields(auto& field, auto& m) { field(m.tag, m.offset, m.length, m.path); }
+};
+
+// What the WAL of [since, start of the backup) changed, by the donor's WAL summaries. After the backup has
+// started; answered by Changed frames and one ChangesEnd.
+struct Changes {
+  static constexpr auto kKind = RequestKind::kChanges;
+  Lsn since = 0;
+  static void fields(auto& field, auto& m) { field(m.since); }
+};
+
+// Which pages of a relation's file the donor may have changed since `since`, by the position each
+// carries: also those without one, which tell nothing. Answered by one NewerDigest.
+struct NewerPages {
+  static constexpr auto kKind = RequestKind::kNewerPages;
+  std::uint32_t tag = 0;
+  std::uint64_t offset = 0;   // a multiple of kChunkSize
+  std::uint32_t length = 0;   // at most kNewerPagesMax
+  Lsn since = 0;
+  Text path;
+  static void fields(auto& field, auto& m) {
+    field(m.tag, m.offset, m.length, m.since, m.path);
+  }
 };
 
 // Keeps the lease; every kHeartbeatIntervalMs and at each change of phase.

@@ -34,4 +34,114 @@ void report_checksum_failures(Oid database, int count) {
   pgstat_report_checksum_failures_in_db(database, count);
 }
 
+// --- WAL summaries ----------------------------------------------------------------
+
+struct SummaryReader {
+  SummaryReader* next;  // of those that are open
+#if PG_VERSION_NUM >= 170000
+  File file;
+  off_t at;
+  char* path;
+  BlockRefTableReader* reader;
+#endif
+};
+
+#if PG_VERSION_NUM >= 170000
+
+namespace {
+
+SummaryReader* open_readers = nullptr;
+char failure[MAXPGPATH + 64];
+
+[[noreturn]] void fail_summary(const char* what, const char* path) {
+  snprintf(failure, sizeof(failure), "%s \"%s\"", what, path);
+  ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s", failure));
+  pg_unreachable();
+}
+
+// What the server's reader calls when a file makes no sense to it. Does not return.
+void report_damage(void* context, char*, ...) {
+  fail_summary("damaged WAL summary", static_cast<SummaryReader*>(context)->path);
+}
+
+int read_some(void* context, void* to, int length) {
+  auto* summary = static_cast<SummaryReader*>(context);
+  ssize_t got = FileRead(summary->file, to, length, summary->at, WAIT_EVENT_WAL_SUMMARY_READ);
+  if (got < 0) fail_summary("cannot read WAL summary", summary->path);
+  summary->at += got;
+  return static_cast<int>(got);
+}
+
+struct SummarizerState {
+  TimeLineID timeline;
+  XLogRecPtr summarized, pending;
+  int pid;
+};
+
+SummarizerState summarizer_state() {
+  SummarizerState state;
+  GetWalSummarizerState(&state.timeline, &state.summarized, &state.pending, &state.pid);
+  return state;
+}
+
+}  // namespace
+
+const char* summary_failure() { return failure[0] == '\0' ? nullptr : failure; }
+bool summarizes_wal() { return summarize_wal; }
+XLogRecPtr summarized_up_to() { return summarizer_state().summarized; }
+XLogRecPtr summarizer_at() { return summarizer_state().pending; }
+
+void wake_summarizer() {
+#if PG_VERSION_NUM >= 180000
+  WakeupWalSummarizer();
+#else
+  SetWalSummarizerLatch();
+#endif
+}
+
+SummaryReader* open_summary(const char* path) {
+  failure[0] = '\0';
+  auto* summary = static_cast<SummaryReader*>(palloc0(sizeof(SummaryReader)));
+  summary->path = pstrdup(path);
+  summary->file = PathNameOpenFile(path, O_RDONLY | PG_BINARY);
+  if (summary->file < 0) fail_summary("cannot open WAL summary", path);
+  summary->next = open_readers;
+  open_readers = summary;
+  summary->reader = CreateBlockRefTableReader(read_some, summary, summary->path, report_damage, summary);
+  return summary;
+}
+
+bool next_fork(SummaryReader* summary, SummaryFork& fork) {
+  RelFileLocator relation;
+  ForkNumber number;
+  if (!BlockRefTableReaderNextRelation(summary->reader, &relation, &number, &fork.limit)) return false;
+  fork.database = relation.dbOid;
+  fork.tablespace = relation.spcOid;
+  fork.relation = relation.relNumber;
+  fork.fork = static_cast<std::uint8_t>(number);
+  return true;
+}
+
+unsigned next_blocks(SummaryReader* summary, std::uint32_t* to, unsigned most) {
+  return BlockRefTableReaderGetBlocks(summary->reader, to, static_cast<int>(most));
+}
+
+void close_summaries() {
+  for (; open_readers != nullptr; open_readers = open_readers->next) FileClose(open_readers->file);
+}
+
+#else
+
+const char* summary_failure() { return nullptr; }
+bool summarizes_wal() { return false; }
+XLogRecPtr summarized_up_to() { return InvalidXLogRecPtr; }
+XLogRecPtr summarizer_at() { return InvalidXLogRecPtr; }
+void wake_summarizer() {}
+SummaryReader* open_summary(const char*) { return nullptr; }
+bool next_fork(SummaryReader*, SummaryFork&) { return false; }
+unsigned next_blocks(SummaryReader*, std::uint32_t*, unsigned) { return 0; }
+void close_summaries() {}
+
+#endif
+
 }  // namespace compat

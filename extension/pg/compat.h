@@ -46,4 +46,30 @@ void report_checksum_failures(Oid database, int count);
 // The backend with this process id, or NULL.
 inline PGPROC* proc_of(pid_t pid) { return pid == 0 ? nullptr : BackendPidGetProc(pid); }
 
+// --- WAL summaries: of 17 and later; no earlier server ever has any ---------------
+
+bool summarizes_wal();  // summarize_wal
+XLogRecPtr summarized_up_to();  // on disk; invalid: nothing yet
+// How far the summarizer has read, which moves while it works.
+XLogRecPtr summarizer_at();
+void wake_summarizer();
+
+struct SummaryReader;
+
+struct SummaryFork {
+  Oid database, tablespace;
+  std::uint32_t relation;  // the number of its files
+  std::uint8_t fork;
+  BlockNumber limit;       // InvalidBlockNumber: none
+};
+
+// A file of pg_wal/summaries. What is not there or is damaged is an ERROR, here and below, after which
+// summary_failure() says in words what it was; of every other ERROR it says NULL.
+SummaryReader* open_summary(const char* path);
+bool next_fork(SummaryReader* reader, SummaryFork& fork);
+unsigned next_blocks(SummaryReader* reader, std::uint32_t* to, unsigned most);
+// All that are open; also after an ERROR. The memory is the context's.
+void close_summaries();
+const char* summary_failure();
+
 }  // namespace compat

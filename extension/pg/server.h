@@ -49,6 +49,10 @@ extern "C" {
 #include "commands/async.h"
 #include "commands/dbcommands.h"
 #include "commands/progress.h"
+#if __has_include("common/blkreftable.h")  // 17 and later
+#include "common/blkreftable.h"
+#include "postmaster/walsummarizer.h"
+#endif
 #include "common/controldata_utils.h"
 #include "common/file_perm.h"
 #include "common/hashfn.h"

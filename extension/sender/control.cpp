@@ -2,7 +2,10 @@
 #include "extension/sender/control.h"
 
 #include "extension/catalogue/list.h"
+#include "extension/changes/packer.h"
+#include "extension/changes/summaries.h"
 #include "extension/changes/survey.h"
+#include "extension/pg/compat.h"
 #include "extension/pg/insides.h"
 #include "extension/pg/text.h"
 #include "extension/sender/probe.h"
@@ -278,15 +281,21 @@ bool goes_on(const Control& control) {
          !control.connection->channel.copy_done;
 }
 
+// Of a long answer.
+template <class Message>
+void send_part(Control& control, const Message& part) {
+  while (pq_is_send_pending() && goes_on(control)) {
+    wait_channel(control.connection->channel, kWaitMs);
+    serve_meanwhile(control);
+  }
+  if (goes_on(control)) send_message(part);
+}
+
 void send_batch(Batch& batch) {
   if (batch.used == 0) return;
   protocol::Entries entries;
   entries.entries = protocol::Bytes(batch.bytes, batch.used);
-  while (pq_is_send_pending() && goes_on(*batch.control)) {
-    wait_channel(batch.control->connection->channel, kWaitMs);
-    serve_meanwhile(*batch.control);
-  }
-  if (goes_on(*batch.control)) send_message(entries);
+  send_part(*batch.control, entries);
   batch.used = 0;
 }
 
@@ -331,6 +340,92 @@ void list(Control& control) {
   end.entry_count = batch.entry_count;
   end.bytes_total = batch.bytes_total;
   if (has_session(control)) pg_atomic_write_u64(&record_of(control).bytes_total, batch.bytes_total);
+  send_message(end);
+}
+
+// --- changes ----------------------------------------------------------------
+
+// A summarizer that has read nothing for so long, though there is WAL to read, is not waited for.
+constexpr std::uint64_t kSummarizerStuckMs = 20 * 1000;
+
+const char* with_position(const char* words, XLogRecPtr at) {
+  return psprintf("%s %X/%X", words, static_cast<unsigned>(at >> 32), static_cast<unsigned>(at));
+}
+
+// Of [since, until) of the history of `timeline`, waited for until the summarizer is there. Empty: they are there;
+// otherwise why they will not be.
+const char* wait_for_summaries(Control& control, TimeLineID timeline, XLogRecPtr since, XLogRecPtr until,
+                               changes::Summaries& summaries) {
+  XLogRecPtr at = InvalidXLogRecPtr;
+  std::uint64_t moved_ms = session::monotonic_ms();
+  while (goes_on(control)) {
+    // Before the look: a summary is there before it is counted as done.
+    XLogRecPtr done = compat::summarized_up_to();
+    summaries = changes::find_summaries(timeline, since, until);
+    if (summaries.covered >= until) return "";
+    if (!compat::summarizes_wal()) return "it does not summarize WAL (summarize_wal = off)";
+    if (summaries.covered < Min(done, until))
+      return with_position("it has no WAL summary of", summaries.covered);
+    pfree(summaries.files);
+    std::uint64_t now = session::monotonic_ms();
+    if (compat::summarizer_at() != at) {
+      at = compat::summarizer_at();
+      moved_ms = now;
+    }
+    if (now - moved_ms > kSummarizerStuckMs)
+      return with_position("its WAL summarizer stands still at", at);
+    compat::wake_summarizer();
+    wait_channel(control.connection->channel, static_cast<long>(kListenMs));
+    serve_meanwhile(control);
+  }
+  return "the clone has ended";
+}
+
+void send_forks(void* context, protocol::Bytes forks) {
+  protocol::Changed changed;
+  changed.forks = forks;
+  send_part(*static_cast<Control*>(context), changed);
+}
+
+// Passes on what the merge finds, and listens between two forks.
+struct Changing {
+  Control* control;
+  changes::Packer packer;
+
+  static Changing& of(void* context) { return *static_cast<Changing*>(context); }
+  static void begin(void* context, const changes::Fork& fork) { of(context).packer.begin(fork); }
+  static void add(void* context, std::uint32_t first, std::uint32_t count) { of(context).packer.add(first, count); }
+  static void end(void* context) {
+    Control& control = *of(context).control;
+    of(context).packer.end();
+    check_interrupts();
+    if (session::monotonic_ms() - control.listened_ms >= kListenMs) serve_meanwhile(control);
+  }
+  static bool goes_on(void* context) { return sender::goes_on(*of(context).control); }
+};
+
+void answer_changes(Control& control, const protocol::Changes& request) {
+  session::View seen = session::look(control.connection->session);
+  control.is_listing = true;
+  changes::Summaries summaries;
+  const char* why_not =
+      wait_for_summaries(control, seen.start_timeline, request.since, seen.start_lsn, summaries);
+  auto* buffer = static_cast<std::byte*>(palloc(kBatchSize));
+  Changing changing{&control, changes::Packer(std::span(buffer, kBatchSize), send_forks, &control)};
+  if (why_not[0] == '\0') {
+    changes::Taker taker{&changing, Changing::begin, Changing::add, Changing::end, Changing::goes_on};
+    const char* failure = changes::for_each_change(summaries, taker);
+    if (failure != nullptr) why_not = failure;
+    changing.packer.flush();
+  }
+  bool is_heard = goes_on(control);
+  control.is_listing = false;
+  pfree(buffer);
+  if (!is_heard) return;  // Status has said why
+  protocol::ChangesEnd end;
+  end.is_whole = why_not[0] == '\0';
+  end.fork_count = changing.packer.fork_count();
+  end.reason = view(why_not);
   send_message(end);
 }
 
@@ -448,6 +543,7 @@ void dispatch(Control& control, Bytes request) {
     case Kind::kList:
       decode_or_fail<protocol::List>(control, request);
       return list(control);
+    case Kind::kChanges: return answer_changes(control, decode_or_fail<protocol::Changes>(control, request));
     case Kind::kHeartbeat: return beat(control, decode_or_fail<protocol::Heartbeat>(control, request));
     case Kind::kPauseAck:
       decode_or_fail<protocol::PauseAck>(control, request);

@@ -270,6 +270,28 @@ std::size_t read_next(Reader& reader, char* to, std::size_t size, std::uint64_t 
   return got;
 }
 
+// Reads a chunk, or what there is of it, into the buffer: to look at, not to send.
+std::size_t look_at_chunk(Reader& reader, std::uint64_t offset, std::size_t size) {
+  obey_pause(reader);
+  begin_range(reader.cache, offset, static_cast<std::uint32_t>(size));
+  reader.worked_since_us = session::monotonic_us();
+  std::size_t got = read_next(reader, plain_buffer(), size, offset);
+  end_range(reader.cache);
+  be_gentle(reader);
+  return got;
+}
+
+// What no page on disk can lie beyond: WAL is flushed before the pages that it changed. A standby says it is there
+// when the record is done, whose pages may have been written by then.
+XLogRecPtr furthest_position() {
+  return RecoveryInProgress() ? GetCurrentReplayRecPtr(nullptr) : GetFlushRecPtr(nullptr);
+}
+
+// New, left empty by an error, or written with wal_level = minimal: such a page says nothing of when.
+bool is_newer(XLogRecPtr position, XLogRecPtr since) {
+  return position >= since || position < FirstNormalUnloggedLSN;
+}
+
 constexpr std::uint64_t kOffsetMax = std::uint64_t{1} << 62;
 
 }  // namespace
@@ -392,14 +414,9 @@ void answer(Reader& reader, const protocol::Compare& request) {
   auto* differs = static_cast<std::byte*>(palloc0((count + 7) / 8 + 1));
   std::uint64_t equal_bytes = 0;
   for (std::size_t index = 0; index < count; ++index) {
-    obey_pause(reader);
     std::uint64_t at = index * protocol::kChunkSize;
     std::size_t size = Min(request.length - at, std::uint64_t{protocol::kChunkSize});
-    begin_range(reader.cache, request.offset + at, static_cast<std::uint32_t>(size));
-    reader.worked_since_us = session::monotonic_us();
-    std::size_t got = read_next(reader, plain_buffer(), size, request.offset + at);
-    end_range(reader.cache);
-    be_gentle(reader);
+    std::size_t got = look_at_chunk(reader, request.offset + at, size);
     XXH128_canonical_t ours;
     XXH128_canonicalFromHash(
         &ours, XXH3_128bits_withSeed(plain_buffer(), got, reader.session->record->hash_seed));
@@ -437,6 +454,39 @@ void answer(Reader& reader, const protocol::PageHashes& request) {
           reader.session->record->hash_seed)));
     require_window(reader);
     digest.hashes = protocol::Bytes(hashes, writer.size());
+  }
+  send_message(digest);
+}
+
+void answer(Reader& reader, const protocol::NewerPages& request) {
+  if (request.length > protocol::kNewerPagesMax || request.offset % protocol::kChunkSize != 0 ||
+      request.offset > kOffsetMax)
+    refuse_range();
+  protocol::NewerDigest digest;
+  digest.tag = request.tag;
+  std::byte newer[protocol::kNewerPagesMax / BLCKSZ / 8] = {};
+  std::size_t page_count = 0;
+  XLogRecPtr furthest = 0;
+  if (!open_file(reader, request.path)) {
+    digest.status = RangeStatus::kGone;
+  } else if (!reader.has_page_checksums) {  // no relation, or encrypted
+    digest.is_unreliable = true;
+  } else {
+    while (digest.length < request.length) {
+      std::size_t size = Min(request.length - digest.length, protocol::kChunkSize);
+      std::size_t got = look_at_chunk(reader, request.offset + digest.length, size);
+      for (std::size_t at = 0; at < got; at += BLCKSZ, ++page_count) {
+        XLogRecPtr position = at + BLCKSZ <= got ? PageGetLSN(plain_buffer() + at) : 0;
+        if (is_newer(position, request.since)) newer[page_count / 8] |= std::byte{1} << page_count % 8;
+        furthest = Max(furthest, position);
+      }
+      digest.length += got;
+      wait_for(reader, WaitingFor::kNothing, 0);
+      if (got < size) break;
+    }
+    require_window(reader);
+    digest.is_unreliable = furthest > furthest_position();
+    digest.newer = protocol::Bytes(newer, (page_count + 7) / 8);
   }
   send_message(digest);
 }

@@ -50,5 +50,6 @@ std::size_t read_fully(Reader& reader, char* to, std::size_t size, std::uint64_t
 void answer(Reader& reader, const protocol::Read& request);
 void answer(Reader& reader, const protocol::Compare& request);
 void answer(Reader& reader, const protocol::PageHashes& request);
+void answer(Reader& reader, const protocol::NewerPages& request);
 
 }  // namespace sender

@@ -62,6 +62,7 @@ void dispatch(Reader& reader, Bytes request) {
     case Kind::kRead: return decode_and_answer<protocol::Read>(reader, request);
     case Kind::kCompare: return decode_and_answer<protocol::Compare>(reader, request);
     case Kind::kPageHashes: return decode_and_answer<protocol::PageHashes>(reader, request);
+    case Kind::kNewerPages: return decode_and_answer<protocol::NewerPages>(reader, request);
     default: break;
   }
   ereport(ERROR, errcode(ERRCODE_PROTOCOL_VIOLATION),

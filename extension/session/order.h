@@ -46,7 +46,7 @@ struct StageRow {
 inline constexpr std::uint32_t kAlways =
     set_of({RequestKind::kHeartbeat, RequestKind::kPauseAck, RequestKind::kOutcome});
 inline constexpr std::uint32_t kReads =
-    set_of({RequestKind::kRead, RequestKind::kCompare, RequestKind::kPageHashes});
+    set_of({RequestKind::kRead, RequestKind::kCompare, RequestKind::kPageHashes, RequestKind::kNewerPages});
 inline constexpr std::uint32_t kEndAgain = set_of({RequestKind::kEnd});  // what is asked again when a connection
 inline constexpr std::uint32_t kAckAgain = set_of({RequestKind::kAckLabel});  // was lost with its answer
 
@@ -56,9 +56,10 @@ inline constexpr StageRow kStages[] = {
      "no clone has begun on this connection"},
     {Stage::kSurvey, 0, Phase::kQueued, false, "a list without a clone is being sent"},
     {Stage::kStarting, kAlways, Phase::kCheckpoint, false, "the backup has not started yet"},
-    {Stage::kOpen, kAlways | kReads | set_of({RequestKind::kList, RequestKind::kEnd}), Phase::kCopying, false,
+    {Stage::kOpen, kAlways | kReads | set_of({RequestKind::kList, RequestKind::kChanges, RequestKind::kEnd}),
+     Phase::kCopying, false,
      "the backup runs"},
-    {Stage::kListing, kAlways | kReads, Phase::kCopying, false, "the list is being sent"},
+    {Stage::kListing, kAlways | kReads, Phase::kCopying, false, "a list is being sent"},
     {Stage::kEnding, kAlways | kEndAgain, Phase::kWal, false, "the backup is being ended"},
     {Stage::kEnded, kAlways | kEndAgain | kAckAgain, Phase::kFinishing, false, "the backup has ended"},
     {Stage::kHandingOver, kAlways | kAckAgain, Phase::kFinishing, false, "the slot is being handed over"},
@@ -90,6 +91,8 @@ constexpr const char* name_of(RequestKind kind) {
     case RequestKind::kProbe: return "Probe";
     case RequestKind::kSurvey: return "Survey";
     case RequestKind::kWalHash: return "WalHash";
+    case RequestKind::kChanges: return "Changes";
+    case RequestKind::kNewerPages: return "NewerPages";
   }
   return "a request of no kind";
 }

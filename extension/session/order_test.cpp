@@ -10,7 +10,7 @@ constexpr RequestKind kAll[] = {
     RequestKind::kHello,      RequestKind::kBegin,    RequestKind::kList,     RequestKind::kRead,
     RequestKind::kCompare,    RequestKind::kPageHashes, RequestKind::kHeartbeat, RequestKind::kPauseAck,
     RequestKind::kEnd,        RequestKind::kAckLabel, RequestKind::kOutcome,  RequestKind::kProbe,
-    RequestKind::kSurvey,     RequestKind::kWalHash};
+    RequestKind::kSurvey,     RequestKind::kWalHash,  RequestKind::kChanges, RequestKind::kNewerPages};
 
 TEST(Order, ARowForEachStageInItsPlace) {
   unsigned number = 0;
@@ -21,11 +21,13 @@ TEST(Order, ARowForEachStageInItsPlace) {
 TEST(Order, FilesAreListedAndReadInTheWindowAlone) {
   for (const StageRow& row : kStages) {
     bool is_window = row.stage == Stage::kOpen || row.stage == Stage::kListing;
-    for (RequestKind kind : {RequestKind::kRead, RequestKind::kCompare, RequestKind::kPageHashes})
+    for (RequestKind kind : {RequestKind::kRead, RequestKind::kCompare, RequestKind::kPageHashes, RequestKind::kNewerPages})
       EXPECT_EQ(may_ask(row.stage, kind), is_window) << row.sentence;
     // Without a clone a list only tells what there is.
     bool may_list = row.stage == Stage::kOpen || row.stage == Stage::kNone;
     EXPECT_EQ(may_ask(row.stage, RequestKind::kList), may_list) << row.sentence;
+    // What changed is told up to where the backup starts.
+    EXPECT_EQ(may_ask(row.stage, RequestKind::kChanges), row.stage == Stage::kOpen) << row.sentence;
   }
 }
 

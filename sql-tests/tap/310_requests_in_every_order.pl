@@ -15,6 +15,7 @@ my %request = (
 	probe => "\x0c" . Wire::text('0123456789abcdef'),
 	begin => Wire::begin(target => 'other'),
 	list => Wire::plain('list'),
+	changes => Wire::changes(0),
 	heartbeat => Wire::heartbeat(),
 	pause_ack => Wire::plain('pause_ack'),
 	end => Wire::plain('end'),
@@ -26,7 +27,7 @@ my %request = (
 # The model: what each stage hears. What takes the clone to another stage is in `moves`.
 my %heard = (
 	starting => [qw(heartbeat pause_ack)],
-	open => [qw(heartbeat pause_ack list)],
+	open => [qw(heartbeat pause_ack list changes)],
 	ending => [qw(heartbeat pause_ack end)],
 	ended => [qw(heartbeat pause_ack end)],
 	handing_over => [qw(heartbeat pause_ack ack_label)],
@@ -102,7 +103,8 @@ sub pause { return $primary->safe_psql('postgres', ($_[0] ? 'SELECT pause' : 'SE
 sub column { return $primary->safe_psql('postgres', "SELECT $_[0] FROM clone_status($id)") }
 
 my @reads = ([ 'Read', Wire::read('PG_VERSION') ], [ 'Read of pg_control', Wire::read('global/pg_control') ],
-	[ 'Compare', Wire::compare('PG_VERSION', length => 3) ], [ 'PageHashes', Wire::page_hashes('PG_VERSION') ]);
+	[ 'Compare', Wire::compare('PG_VERSION', length => 3) ], [ 'PageHashes', Wire::page_hashes('PG_VERSION') ],
+	[ 'NewerPages', Wire::newer_pages('PG_VERSION') ]);
 my @streams;
 for my $number (1 .. 16)
 {

@@ -11,9 +11,11 @@ use Time::HiRes qw(time);
 
 # Kinds of requests, and of frames.
 our %REQUEST = (hello => 1, begin => 2, list => 3, read => 4, compare => 5, page_hashes => 6,
-	heartbeat => 7, pause_ack => 8, end => 9, ack_label => 10, outcome => 11, probe => 12);
+	heartbeat => 7, pause_ack => 8, end => 9, ack_label => 10, outcome => 11, probe => 12,
+	survey => 13, wal_hash => 14, changes => 15, newer_pages => 16);
 our %FRAME = (welcome => 1, begun => 2, entries => 3, list_end => 4, data => 5, range_end => 6,
-	digest => 7, page_digest => 8, status => 9, label => 10, probe_result => 11);
+	digest => 7, page_digest => 8, status => 9, label => 10, probe_result => 11,
+	alive => 12, survey_result => 13, wal_hash_result => 14, changed => 15, changes_end => 16, newer_digest => 17);
 our $version = 1;
 
 sub text { my ($text) = @_; return pack('v', length $text) . $text }
@@ -178,6 +180,15 @@ sub page_hashes
 {
 	my ($path, %with) = @_;
 	return pack('C V Q< V', $REQUEST{page_hashes}, 0, $with{offset} // 0, $with{length} // 8192) . text($path);
+}
+
+sub changes { my ($since) = @_; return pack 'C Q<', $REQUEST{changes}, $since }
+
+sub newer_pages
+{
+	my ($path, %with) = @_;
+	return pack('C V Q< V Q<', $REQUEST{newer_pages}, 0, $with{offset} // 0, $with{length} // 1048576, $with{since} // 0)
+	  . text($path);
 }
 
 sub plain { my ($kind) = @_; return pack 'C', $REQUEST{$kind} }

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 namespace catalogue {
 namespace {
 
 using namespace std::string_view_literals;
+using protocol::is_digits;
 
 // Their content belongs to the running server alone (trap 26); pg_wal comes over
 // the WAL connection (trap 28).
@@ -41,11 +41,6 @@ constexpr std::array kFilesLeftOut = {
 
 // Files of a clone: were the donor itself made by one, they say nothing here.
 constexpr auto kOurPrefix = "pg_standby_clone."sv;
-
-bool is_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char letter) { return letter >= '0' && letter <= '9'; });
-}
 
 bool is_hexadecimal(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789ABCDEFabcdef") == std::string_view::npos;
@@ -127,24 +122,6 @@ bool is_servers_own(std::string_view path, std::string_view version_directory) {
          (directory == "pg_logical/mappings"sv && name.starts_with("map-"sv)) ||
          (directory == "pg_logical/snapshots"sv && name.ends_with(".snap"sv)) ||
          (directory == "pg_stat"sv && name.ends_with(".stat"sv));
-}
-
-bool parse_relation_name(std::string_view name, RelationName& parsed) {
-  auto rest = name;
-  auto dot = rest.find('.');
-  auto stem = rest.substr(0, dot);
-  parsed = {};
-  if (dot != std::string_view::npos) {
-    auto digits = rest.substr(dot + 1);
-    if (!is_digits(digits) || digits.front() == '0' || digits.size() > 9) return false;
-    std::from_chars(digits.data(), digits.data() + digits.size(), parsed.segment);
-  }
-  auto underscore = stem.find('_');
-  parsed.relation = stem.substr(0, underscore);
-  if (!is_digits(parsed.relation) || parsed.relation.front() == '0') return false;
-  if (underscore == std::string_view::npos) return true;
-  parsed.fork = stem.substr(underscore + 1);
-  return parsed.fork == "fsm"sv || parsed.fork == "vm"sv || parsed.fork == "init"sv;
 }
 
 bool is_temporary_relation(std::string_view name) {

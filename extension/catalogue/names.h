@@ -7,10 +7,13 @@
 #include <string_view>
 
 #include "protocol/path.h"
+#include "protocol/relation.h"
 
 namespace catalogue {
 
 using protocol::is_clean_path;
+using protocol::parse_relation_name;
+using protocol::RelationName;
 
 enum class Place : std::uint8_t {
   kOther,           // any directory without rules of its own
@@ -32,16 +35,6 @@ bool is_left_out(Place place, std::string_view name, std::string_view version_di
 // Does the server itself make what has this path, and need it: "base", "base/5", "base/5/16384.1",
 // "pg_xact/0000"? Anything else may be anybody's. `version_directory` as above.
 bool is_servers_own(std::string_view path, std::string_view version_directory);
-
-struct RelationName {
-  std::string_view relation;  // relfilenumber in digits
-  std::string_view fork;      // "", "fsm", "vm", "init"
-  std::uint32_t segment = 0;
-};
-
-// Takes "16384", "16384_fsm", "16384.1", "16384_vm.2" apart. False for any other
-// name.
-bool parse_relation_name(std::string_view name, RelationName& parsed);
 
 // "t3_16384", with fork and segment: a temporary relation (trap 31).
 bool is_temporary_relation(std::string_view name);

@@ -531,6 +531,7 @@ StandbyFiles Clone::standby_files() const {
   files.system_identifier = donor.system_identifier;
   files.write_manifest = options_.write_manifest && !replay_;
   files.manifest_checksums = options_.manifest_checksums;
+  files.reads_for_checksums = options_.manifest_checksums_given;
   files.wal = wal_ ? wal_ranges(label.start_timeline, label.start_lsn, label.stop_timeline,
                                 label.stop_lsn, wal_->history(label.stop_timeline))
                    : std::vector<WalRange>{{label.stop_timeline, label.start_lsn, label.stop_lsn}};

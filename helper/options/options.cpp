@@ -30,7 +30,7 @@ constexpr char kOutputGroup[] = "Output";
 
 struct Raw {
   std::string checkpoint = "fast", rate, compress = "auto", jobs = "auto", wal_method = "stream";
-  std::string format = "plain", manifest_checksums = "CRC32C", slot, reconnect_timeout;
+  std::string format = "plain", manifest_checksums, slot, reconnect_timeout;
   std::string receive_timeout, delta;
   std::vector<std::string> mappings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
@@ -193,7 +193,8 @@ void check_and_fill(const Raw& raw, Options& options) {
   }
   set_compression(raw.compress, options);
   options.stream_wal = streams_wal(raw.wal_method);
-  options.manifest_checksums = manifest_checksums_of(raw.manifest_checksums);
+  options.manifest_checksums_given = !raw.manifest_checksums.empty();
+  if (options.manifest_checksums_given) options.manifest_checksums = manifest_checksums_of(raw.manifest_checksums);
   options.write_manifest = !raw.no_manifest;
   options.verify_checksums = !raw.no_verify;
   options.sync = !raw.no_sync;

@@ -47,6 +47,7 @@ struct Options {
   bool write_password = false;
   bool write_manifest = true;
   ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
+  bool manifest_checksums_given = false;  // by name: of every file, though it has to be read for it
 
   // How.
   std::string label;

@@ -19,6 +19,7 @@ struct File {
   std::uint16_t mode = 0;
   std::uint32_t crc = 0;       // CRC32C of the content, after the copy
   bool is_relation = false;
+  bool has_crc = true;         // not where parts of it stayed unread
   bool is_gone = false;        // vanished on the donor before it was read
 };
 

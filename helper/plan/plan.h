@@ -20,6 +20,12 @@ struct Piece {
   std::uint64_t length = 0;
 };
 
+// Pages of one chunk, neighbours joined.
+struct PageRange {
+  std::uint32_t at = 0;  // within the chunk
+  std::uint32_t length = 0;
+};
+
 // Whole chunks; small enough to share a relation segment between many streams.
 inline constexpr std::uint64_t kPieceSize = 16 * std::uint64_t{protocol::kChunkSize};
 

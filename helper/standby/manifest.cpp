@@ -101,7 +101,7 @@ void Manifest::add_file(std::string_view path, std::uint64_t size, std::int64_t 
   has_files_ = true;
   line += fmt::format("{{ {}, \"Size\": {}, \"Last-Modified\": \"{}\"", path_member(path), size,
                       time_text(modified));
-  if (algorithm_ != ManifestChecksums::kNone)
+  if (algorithm_ != ManifestChecksums::kNone && !checksum.empty())
     line += fmt::format(", \"Checksum-Algorithm\": \"{}\", \"Checksum\": \"{}\"",
                         name_of(algorithm_), checksum);
   put(line + " }");

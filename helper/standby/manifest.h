@@ -41,7 +41,8 @@ class Manifest {
   Manifest(Write write, ManifestChecksums algorithm, int server_version,
            std::uint64_t system_identifier);
 
-  // `checksum` is in hex, as checksum_of_crc() or Sha2::hex() give it; ignored for kNone.
+  // `checksum` is in hex, as checksum_of_crc() or Sha2::hex() give it; ignored for kNone. Empty: not known, the file
+  // is listed by its size alone.
   void add_file(std::string_view path, std::uint64_t size, std::int64_t modified,
                 const std::string& checksum);
   void finish(const std::vector<WalRange>& ranges);

@@ -63,8 +63,13 @@ void write_manifest(const Target& target, const FileList& list, const StandbyFil
   for (std::uint32_t index = 0; index < list.files.size(); ++index) {
     const File& file = list.files[index];
     if (file.is_gone) continue;
-    manifest.add_file(list.path(file), file.size, file.modified,
-                      is_sha ? files.sha2_of(index) : checksum_of_crc(file.crc));
+    auto checksum = [&]() -> std::string {
+      if (is_sha) return files.sha2_of(index);
+      if (file.has_crc) return checksum_of_crc(file.crc);
+      if (!files.reads_for_checksums) return "";
+      return checksum_of_file(target.tree(), std::string(list.path(file)), files.manifest_checksums);
+    };
+    manifest.add_file(list.path(file), file.size, file.modified, checksum());
   }
   for (const auto& kept : files.kept)
     manifest.add_file(kept.path, kept.size, kept.modified,

@@ -27,6 +27,7 @@ struct StandbyFiles {
   std::uint64_t system_identifier = 0;
   bool write_manifest = true;
   ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
+  bool reads_for_checksums = false;  // files whose content was not looked at
   std::vector<WalRange> wal;
   std::vector<KeptFile> kept;  // files of others that stay in the directory
   // SHA-2 of a file of the list, by its index; called for SHA manifests only.

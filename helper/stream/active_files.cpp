@@ -92,7 +92,7 @@ void ActiveFiles::chunk_done(std::uint32_t file, const ChunkResult& result) {
     std::lock_guard lock(active->mutex);
     active->results.push_back(result);
     if (active->results.size() < active->chunk_count) {
-      if (recorder_ != nullptr && !result.is_gone && !result.is_bad)
+      if (recorder_ != nullptr && !result.is_gone && !result.is_bad && !result.is_unread)
         recorder_->chunk_written(file, list_.path(list_.files[file]),
                                  {result.offset, result.length, result.crc});
       return;
@@ -123,13 +123,15 @@ void ActiveFiles::finish(std::uint32_t file, Active& active) {
   ++counters_.files_done;
   counters_.bytes_grown += static_cast<std::int64_t>(counted) - static_cast<std::int64_t>(entry.size);
   bool is_bad = std::any_of(results.begin(), results.end(), [](auto& chunk) { return chunk.is_bad; });
+  entry.has_crc = std::none_of(results.begin(), results.end(), [](auto& chunk) { return chunk.is_unread; });
   std::uint32_t last_length = results.back().length;
   std::sort(results.begin(), results.end(),
             [](auto& left, auto& right) { return left.offset < right.offset; });
   put_together(entry, output_of(active, file), results);
   active.output.reset();
   if (!sha2_.empty()) sha2_[file] = checksum_of_file(target_.tree(), path, checksums_);
-  if (recorder_ != nullptr && !is_bad)
+  // What the journal does not name is compared by a later run.
+  if (recorder_ != nullptr && !is_bad && entry.has_crc)
     recorder_->file_written(file, path, entry.size, entry.crc, last_length);
 }
 
@@ -148,7 +150,7 @@ void ActiveFiles::put_together(File& entry, OutputFile& output,
   }
   output.finish(length, target_.file_mode(entry.mode));
   entry.size = length;
-  entry.crc = crc;
+  entry.crc = entry.has_crc ? crc : 0;
 }
 
 // Of a file that an earlier run has completed it is computed when it is asked for.

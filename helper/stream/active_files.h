@@ -25,6 +25,7 @@ struct ChunkResult {
   std::uint32_t crc = 0;     // CRC32C of them
   bool is_gone = false;      // the file is not on the donor any more
   bool is_bad = false;       // pages with wrong checksums: not written, never to be trusted
+  bool is_unread = false;    // what stays of it was not looked at: its CRC is not known
 };
 
 struct CopyCounters {

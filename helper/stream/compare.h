@@ -28,11 +28,6 @@ struct LocalChunk {
 std::vector<LocalChunk> hash_chunks(const LocalFile& file, const Piece& piece, std::uint64_t seed,
                                     std::span<std::byte> buffer);
 
-struct PageRange {
-  std::uint32_t at = 0;  // within the chunk
-  std::uint32_t length = 0;
-};
-
 // Pages of a chunk that differ from the donor's, neighbours joined. `local` is what is here of
 // the chunk, `length` what the donor has of it, `hashes` are the donor's. Empty if the digest
 // has not one hash a page: check with is_whole_digest() before.

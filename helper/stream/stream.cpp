@@ -170,6 +170,7 @@ bool Stream::ask_for_more() {
   while (plain_outstanding_ < protocol::kOutstandingPlainMax &&
          requests_outstanding_ < protocol::kOutstandingRequestMax &&
          (!asks_.empty() || take_piece())) {
+    if (asks_.empty()) continue;  // the piece was the donor's already
     // Not taken off before it is on its way: what a broken connection leaves is given back.
     queue(asks_.front());
     pending_.push_back(std::move(asks_.front()));
@@ -188,10 +189,16 @@ bool Stream::take_piece() {
   if (compares_outstanding_ >= kComparesOutstandingMax) return false;
   auto piece = job_.plan.next();
   if (!piece) return false;
-  if (job_.compares)
-    ask_to_compare(*piece);
-  else
+  const FileWay* way = job_.ways == nullptr ? nullptr : &job_.ways->of(piece->file);
+  // An empty piece asks whether the file is still there.
+  if (!job_.compares || piece->length == 0)
     ask_to_read(*piece);
+  else if (way != nullptr && way->way == Way::kListed)
+    ask_for_blocks(*piece, way->blocks);
+  else if (way != nullptr && way->way == Way::kNewer)
+    ask_what_is_newer(*piece);
+  else
+    ask_to_compare(*piece);
   return true;
 }
 
@@ -235,6 +242,51 @@ void Stream::ask_to_compare(const Piece& piece) {
   if (rest.length > 0) ask_to_read(rest);
 }
 
+// What the donor finds comes, and what is not here: that it need not look at.
+void Stream::ask_what_is_newer(const Piece& piece) {
+  std::uint64_t here = job_.ways->of(piece.file).here;
+  if (here <= piece.offset) return ask_to_read(piece);
+  Ask ask;
+  ask.kind = AskKind::kNewerPages;
+  ask.file = piece.file;
+  ask.offset = piece.offset;
+  ask.length = std::min(piece.length, std::uint64_t{protocol::kNewerPagesMax});
+  asks_.push_back(std::move(ask));
+}
+
+// Of the piece these blocks, numbered within the file, and what is not here.
+void Stream::ask_for_blocks(const Piece& piece, const std::vector<BlockRange>& blocks) {
+  std::uint64_t here = job_.ways->of(piece.file).here;
+  for (std::uint64_t at = 0; at < piece.length; at += protocol::kChunkSize) {
+    Patch patch;
+    patch.offset = piece.offset + at;
+    patch.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(piece.length - at, protocol::kChunkSize));
+    patch.is_read_again = false;
+    auto ranges = pages_to_fetch(blocks, here, job_.ways->block_size, patch.offset, patch.length);
+    if (ranges.empty())
+      keep(piece.file, {.offset = patch.offset, .length = patch.length, .is_unread = true});
+    else
+      ask_for_pages(piece.file, std::move(patch), ranges);
+  }
+}
+
+// Of a chunk; where that is most of it, the whole.
+void Stream::ask_for_pages(std::uint32_t file, Patch&& patch, const std::vector<PageRange>& ranges) {
+  std::uint32_t wanted = 0;
+  for (const auto& range : ranges) wanted += range.length;
+  if (wanted >= std::min(kWholeFrom, patch.length)) return ask_to_read({file, patch.offset, patch.length});
+  auto shared = std::make_shared<Patch>(std::move(patch));
+  shared->reads_left = ranges.size();
+  for (const auto& range : ranges) {
+    Ask read;
+    read.file = file;
+    read.offset = shared->offset + range.at;
+    read.length = range.length;
+    read.patch = shared;
+    asks_.push_back(std::move(read));
+  }
+}
+
 void Stream::queue(Ask& ask) {
   std::string_view path = path_of(ask.file);
   auto length = static_cast<std::uint32_t>(ask.length);
@@ -258,6 +310,10 @@ void Stream::queue(Ask& ask) {
     case AskKind::kPageHashes:
       connection_->queue_request(protocol::PageHashes{ask.tag, ask.offset, length, path});
       break;
+    case AskKind::kNewerPages:
+      connection_->queue_request(protocol::NewerPages{ask.tag, ask.offset, length, job_.ways->since, path});
+      ++compares_outstanding_;
+      break;
   }
   requests_outstanding_ += ask.request_size;
   job_.counters.bytes_wire += ask.request_size;
@@ -271,6 +327,8 @@ void Stream::handle(const Message& message) {
     case protocol::FrameKind::kDigest: return take_digest(decode_or_distrust<Digest>(message));
     case protocol::FrameKind::kPageDigest:
       return take_page_digest(decode_or_distrust<PageDigest>(message));
+    case protocol::FrameKind::kNewerDigest:
+      return take_newer_digest(decode_or_distrust<protocol::NewerDigest>(message));
     case protocol::FrameKind::kAlive:
       decode_or_distrust<protocol::Alive>(message);
       return;
@@ -373,6 +431,11 @@ void Stream::take_end(const RangeEnd& end) {
 void Stream::patch_done(std::uint32_t file, const Patch& patch) {
   if (patch.is_gone || patch.is_bad)
     return job_.files.chunk_done(file, {patch.offset, patch.read_bytes, 0, patch.is_gone, patch.is_bad});
+  std::uint64_t kept = patch.length - std::min(patch.length, patch.read_bytes);
+  job_.counters.bytes_done += kept;
+  job_.counters.bytes_kept += kept;
+  if (!patch.is_read_again)
+    return job_.files.chunk_done(file, {.offset = patch.offset, .length = patch.length, .is_unread = true});
   auto bytes = read_local(file, patch.offset, patch.length);
   if (bytes.size() < patch.length)
     fail(Kind::kInternal, fmt::format("file \"{}\" is shorter than it was a moment ago", path_of(file)));
@@ -385,9 +448,6 @@ void Stream::patch_done(std::uint32_t file, const Patch& patch) {
                        path_of(file), patch.offset + read.offset),
            "Look into the system's log for trouble with that disk.");
   }
-  std::uint64_t kept = patch.length - std::min(patch.length, patch.read_bytes);
-  job_.counters.bytes_done += kept;
-  job_.counters.bytes_kept += kept;
   job_.files.chunk_done(file, {patch.offset, patch.length, protocol::crc32c(bytes)});
 }
 
@@ -448,22 +508,40 @@ void Stream::take_page_digest(const PageDigest& digest) {
   auto ranges = different_pages(local, digest.length, digest.hashes, job_.hash_seed);
   if (ranges.empty())
     return keep(asked.file, {asked.offset, digest.length, protocol::crc32c(local)});
-  std::uint32_t different = 0;
-  for (const auto& range : ranges) different += range.length;
-  if (different >= std::min(kWholeFrom, digest.length))
-    return ask_to_read({asked.file, asked.offset, asked.length});
-  auto patch = std::make_shared<Patch>();
-  patch->offset = asked.offset;
-  patch->length = digest.length;
-  patch->reads_left = ranges.size();
-  for (const auto& range : ranges) {
-    Ask read;
-    read.file = asked.file;
-    read.offset = asked.offset + range.at;
-    read.length = range.length;
-    read.patch = patch;
-    asks_.push_back(std::move(read));
+  Patch patch;
+  patch.offset = asked.offset;
+  patch.length = digest.length;
+  ask_for_pages(asked.file, std::move(patch), ranges);
+}
+
+void Stream::take_newer_digest(const protocol::NewerDigest& digest) {
+  Ask asked = take_pending(AskKind::kNewerPages, digest.tag);
+  --compares_outstanding_;
+  Piece piece{asked.file, asked.offset, asked.length};
+  bool is_gone = is_gone_by(digest.status);
+  if (digest.is_unreliable != 0) {
+    if (job_.report_unreliable) job_.report_unreliable(path_of(asked.file));
+    return ask_to_compare(piece);
   }
+  std::uint32_t block_size = job_.ways->block_size;
+  std::size_t count = (std::size_t{digest.length} + block_size - 1) / block_size;
+  if (digest.length > asked.length || digest.newer.size() != (count + 7) / 8)
+    distrust("positions of other pages than were asked for");
+  std::vector<BlockRange> blocks;
+  auto first = static_cast<std::uint32_t>(asked.offset / block_size);
+  for (std::uint32_t index = 0; index < count; ++index) {
+    if ((digest.newer[index / 8] >> index % 8 & std::byte{1}) == std::byte{0}) continue;
+    if (!blocks.empty() && blocks.back().first + blocks.back().count == first + index)
+      ++blocks.back().count;
+    else
+      blocks.push_back({first + index, 1});
+  }
+  // Where the donor's file ends now. The rest of the piece, in chunks as they are counted, has nothing.
+  std::uint64_t whole = (std::uint64_t{digest.length} + protocol::kChunkSize - 1) / protocol::kChunkSize * protocol::kChunkSize;
+  piece.length = std::min<std::uint64_t>(digest.length, asked.length);
+  if (piece.length > 0) ask_for_blocks(piece, blocks);
+  for (std::uint64_t at = whole; at < asked.length; at += protocol::kChunkSize)
+    job_.files.chunk_done(asked.file, {.offset = asked.offset + at, .is_gone = is_gone});
 }
 
 std::string Stream::read_small_file(const std::string& path, std::uint32_t size) {

@@ -15,6 +15,7 @@
 #include "helper/base/silence.h"
 #include "helper/connection/connection.h"
 #include "helper/disk/aligned_buffer.h"
+#include "helper/plan/ways.h"
 #include "helper/stream/active_files.h"
 #include "helper/stream/compare.h"
 
@@ -46,6 +47,11 @@ struct CopyJob {
   // Files that are here are compared, with this seed, and not just read.
   bool compares = false;
   std::uint64_t hash_seed = 0;
+  // How each of these becomes current; none: all are compared.
+  const Ways* ways = nullptr;
+  // Called at once for a file whose pages do not tell when they were written, from any stream's thread: it is
+  // compared. May be empty.
+  std::function<void(std::string_view path)> report_unreliable = {};
 };
 
 class Stream {
@@ -76,12 +82,13 @@ class Stream {
   struct Patch {
     std::uint64_t offset = 0;
     std::uint32_t length = 0;      // of the chunk, as the donor has it
+    bool is_read_again = true;     // for the CRC of all of it
     std::uint32_t read_bytes = 0;
     std::vector<ChunkResult> reads;  // with the CRC that came over the wire
     std::size_t reads_left = 0;
     bool is_gone = false, is_bad = false;
   };
-  enum class AskKind { kRead, kCompare, kPageHashes };
+  enum class AskKind { kRead, kCompare, kPageHashes, kNewerPages };
   // A request, to be sent or on its way; answers come in the order of the requests.
   struct Ask {
     AskKind kind = AskKind::kRead;
@@ -108,6 +115,9 @@ class Stream {
   bool take_piece();
   void ask_to_read(const Piece& piece);
   void ask_to_compare(const Piece& piece);
+  void ask_what_is_newer(const Piece& piece);
+  void ask_for_blocks(const Piece& piece, const std::vector<BlockRange>& blocks);
+  void ask_for_pages(std::uint32_t file, Patch&& patch, const std::vector<PageRange>& ranges);
   void queue(Ask& ask);
   void handle(const Message& message);
   void take_data(const protocol::Data& data);
@@ -117,6 +127,7 @@ class Stream {
   void take_end(const protocol::RangeEnd& end);
   void take_digest(const protocol::Digest& digest);
   void take_page_digest(const protocol::PageDigest& digest);
+  void take_newer_digest(const protocol::NewerDigest& digest);
   Ask take_pending(AskKind kind, std::uint32_t tag);
   void patch_done(std::uint32_t file, const Patch& patch);
   void keep(std::uint32_t file, const ChunkResult& result);

@@ -54,15 +54,19 @@ class DonorSide {
     std::size_t size = 0;  // of the request
   };
 
-  // Nothing when the helper has left, or is silent for so long.
-  std::optional<Asked> next(int timeout_ms = 5000) {
+  // The next request; empty when the helper has left, or is silent for so long.
+  std::string next_request(int timeout_ms = 5000) {
     pollfd ready{socket_, POLLIN, 0};
-    if (poll(&ready, 1, timeout_ms) != 1) return std::nullopt;
+    if (poll(&ready, 1, timeout_ms) != 1) return "";
     auto message = read_message();
-    if (message.empty() || message[0] != 'd') return std::nullopt;
+    return message.empty() || message[0] != 'd' ? "" : message.substr(5);
+  }
+  std::optional<Asked> next(int timeout_ms = 5000) {
+    auto request = next_request(timeout_ms);
+    if (request.empty()) return std::nullopt;
     Read read;
-    EXPECT_TRUE(protocol::decode(bytes_of(message).subspan(5), read));
-    return Asked{read.tag, read.offset, read.length, std::string(read.path), message.size() - 5};
+    EXPECT_TRUE(protocol::decode(bytes_of(request), read));
+    return Asked{read.tag, read.offset, read.length, std::string(read.path), request.size()};
   }
 
   template <class Frame>
@@ -189,6 +193,17 @@ class ListeningDonor {
 
 class StreamTest : public testing::Test {
  protected:
+  explicit StreamTest(bool is_used = false) : opened_(open(scratch_.path(), is_used)) {}
+
+  // A used one is that of an earlier run, which has left what it began.
+  static std::unique_ptr<Target> open(const std::string& path, bool is_used) {
+    TargetOptions options{path, {}, "", false};
+    auto target = open_target(options);
+    if (!is_used) return target;
+    target->begin_session({});
+    target.reset();
+    return open_target(options);
+  }
   void list(const std::vector<std::pair<std::string, std::uint64_t>>& files) {
     std::vector<std::byte> bytes(100 * files.size());
     protocol::Writer writer(bytes);
@@ -215,6 +230,9 @@ class StreamTest : public testing::Test {
                 }});
     job_->receive_timeout = std::chrono::milliseconds(500);
     job_->donor_answers = [this] { return donor_answers_; };
+    job_->compares = target_.is_used();
+    job_->ways = &ways_;
+    job_->report_unreliable = [this](std::string_view path) { unreliable_.emplace_back(path); };
     return std::make_unique<Stream>(std::move(connection), *job_);
   }
   void run(const Script& script) {
@@ -235,11 +253,13 @@ class StreamTest : public testing::Test {
   std::string in_target(const std::string& path) { return target_.path() + "/" + path; }
 
   ScratchDirectory scratch_;
-  std::unique_ptr<Target> opened_ = open_target({scratch_.path(), {}, "", false});
+  std::unique_ptr<Target> opened_;
   Target& target_ = *opened_;
   StopSource stop_;
   FileList list_;
   CopyCounters counters_;
+  Ways ways_;
+  std::vector<std::string> unreliable_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<ActiveFiles> files_;
   std::unique_ptr<CopyJob> job_;
@@ -650,6 +670,170 @@ TEST_F(SmallFile, altered_or_out_of_order_is_not_taken) {
               side.send(side.end_of(asked, 99));
             }),
             Kind::kCorrupted);
+}
+
+// --- what is here already ---------------------------------------------------------------
+
+constexpr std::size_t kPage = 8192, kPagesOfChunk = protocol::kChunkSize / kPage;
+
+class ChangesTest : public StreamTest {
+ protected:
+  ChangesTest() : StreamTest(true) {}
+
+  // The file as it is here, and on the donor.
+  void have(const std::string& here, std::string donors) {
+    target_.write_file("file", here);
+    list({{"file", donors.size()}});
+    ways_.files.resize(1);
+    ways_.files[0].here = here.size() / kPage * kPage;
+    theirs_ = std::move(donors);
+  }
+  static void change(std::string& content, std::size_t page) { content[page * kPage + 100] ^= 1; }
+
+  // Answers what is read; returns the pages, numbered within the file.
+  void serve(DonorSide& side, std::size_t requests) {
+    for (; requests > 0; --requests) {
+      auto asked = side.next();
+      ASSERT_TRUE(asked);
+      for (std::uint64_t at = asked->offset; at < asked->offset + asked->length; at += kPage)
+        read_.push_back(at / kPage);
+      side.answer(*asked, theirs_);
+    }
+    EXPECT_EQ(side.next_request(), "") << "no more is asked for";
+  }
+  // Of the request for what is newer: these pages are.
+  void answer_newer(DonorSide& side, std::vector<std::size_t> pages, std::uint32_t length, bool is_unreliable = false) {
+    protocol::NewerPages asked;
+    std::string request = side.next_request();
+    ASSERT_TRUE(protocol::decode(bytes_of(request), asked));
+    EXPECT_EQ(asked.since, ways_.since);
+    EXPECT_EQ(asked.path, "file");
+    std::string bits((length / kPage + 7) / 8, '\0');
+    for (std::size_t page : pages) bits[page / 8] = static_cast<char>(bits[page / 8] | 1 << page % 8);
+    protocol::NewerDigest digest;
+    digest.tag = asked.tag;
+    digest.length = length;
+    digest.is_unreliable = is_unreliable;
+    if (!is_unreliable) digest.newer = bytes_of(bits);
+    side.send(digest);
+  }
+  void expect_theirs() {
+    EXPECT_TRUE(content_of(in_target("file")) == theirs_);
+    EXPECT_EQ(counters_.files_done, 1u);
+    EXPECT_EQ(counters_.bytes_done, theirs_.size());
+    EXPECT_EQ(list_.files[0].size, theirs_.size());
+  }
+
+  std::string theirs_;
+  std::vector<std::size_t> read_;
+};
+
+TEST_F(ChangesTest, only_listed_blocks_come) {
+  std::string here = random_content(3 * protocol::kChunkSize), donors = here;
+  for (std::size_t page : {0, 130, 131, 383}) change(donors, page);
+  have(here, donors);
+  ways_.files[0].way = Way::kListed;
+  ways_.files[0].blocks = {{0, 1}, {130, 2}, {383, 1}};
+  run([&](DonorSide& side) { serve(side, 3); });
+  expect_theirs();
+  EXPECT_EQ(read_, (std::vector<std::size_t>{0, 130, 131, 383}));
+  EXPECT_EQ(counters_.bytes_kept, donors.size() - 4 * kPage);
+  EXPECT_FALSE(list_.files[0].has_crc);
+}
+
+TEST_F(ChangesTest, of_a_file_with_nothing_listed_nothing_is_asked) {
+  std::string here = random_content(2 * protocol::kChunkSize + 3 * kPage);
+  have(here, here);
+  ways_.files[0].way = Way::kListed;
+  run([&](DonorSide& side) { serve(side, 0); });
+  expect_theirs();
+  EXPECT_EQ(counters_.bytes_kept, here.size());
+}
+
+TEST_F(ChangesTest, what_is_not_here_comes_whatever_is_listed) {
+  std::string donors = random_content(2 * protocol::kChunkSize + 2 * kPage);
+  std::string here = donors.substr(0, 120 * kPage + 77);  // a page that was torn at the end counts as none
+  have(here, donors);
+  ways_.files[0].way = Way::kListed;
+  run([&](DonorSide& side) { serve(side, 3); });
+  expect_theirs();
+  EXPECT_EQ(read_.size(), 2 * kPagesOfChunk + 2 - 120);
+}
+
+TEST_F(ChangesTest, a_file_that_is_longer_here_is_cut) {
+  std::string here = random_content(2 * protocol::kChunkSize), donors = here.substr(0, 5 * kPage);
+  change(donors, 3);
+  have(here, donors);
+  ways_.files[0].way = Way::kListed;
+  ways_.files[0].blocks = {{3, 1}, {5, 1000}};
+  run([&](DonorSide& side) { serve(side, 1); });
+  expect_theirs();
+}
+
+TEST_F(ChangesTest, a_chunk_that_came_as_a_whole_has_its_crc) {
+  std::string here = random_content(10 * kPage), donors = random_content(10 * kPage, 5);
+  have(here, donors);
+  ways_.files[0].way = Way::kListed;
+  ways_.files[0].blocks = {{0, 10}};
+  run([&](DonorSide& side) { serve(side, 1); });
+  expect_theirs();
+  EXPECT_TRUE(list_.files[0].has_crc);
+  EXPECT_EQ(list_.files[0].crc, protocol::crc32c(bytes_of(donors)));
+}
+
+TEST_F(ChangesTest, only_pages_come_that_the_donor_finds_newer) {
+  std::string here = random_content(2 * protocol::kChunkSize), donors = here;
+  for (std::size_t page : {7, 200}) change(donors, page);
+  have(here, donors);
+  ways_.files[0].way = Way::kNewer;
+  ways_.since = 0x1234567890;
+  run([&](DonorSide& side) {
+    answer_newer(side, {7, 200}, static_cast<std::uint32_t>(donors.size()));
+    serve(side, 2);
+  });
+  expect_theirs();
+  EXPECT_EQ(read_, (std::vector<std::size_t>{7, 200}));
+}
+
+TEST_F(ChangesTest, a_file_that_the_donor_cut_meanwhile_is_cut) {
+  std::string here = random_content(2 * protocol::kChunkSize);
+  have(here, here);
+  ways_.files[0].way = Way::kNewer;
+  run([&](DonorSide& side) {
+    answer_newer(side, {}, 5 * kPage);
+    serve(side, 0);
+  });
+  EXPECT_TRUE(content_of(in_target("file")) == here.substr(0, 5 * kPage));
+  EXPECT_EQ(counters_.files_done, 1u);
+}
+
+TEST_F(ChangesTest, a_file_whose_pages_tell_nothing_is_compared) {
+  std::string here = random_content(2 * kPage);
+  have(here, here);
+  ways_.files[0].way = Way::kNewer;
+  run([&](DonorSide& side) {
+    answer_newer(side, {}, 0, true);
+    protocol::Compare asked;
+    std::string request = side.next_request();
+    ASSERT_TRUE(protocol::decode(bytes_of(request), asked));
+    protocol::Digest digest;
+    digest.tag = asked.tag;
+    digest.file_size = here.size();
+    std::string same(1, '\0');
+    digest.differs = bytes_of(same);
+    side.send(digest);
+    serve(side, 0);
+  });
+  expect_theirs();
+  EXPECT_EQ(unreliable_, (std::vector<std::string>{"file"}));
+  EXPECT_TRUE(list_.files[0].has_crc);
+}
+
+TEST_F(ChangesTest, positions_of_other_pages_are_not_believed) {
+  have(random_content(4 * kPage), random_content(4 * kPage));
+  ways_.files[0].way = Way::kNewer;
+  Failure failure = failure_of([&](DonorSide& side) { answer_newer(side, {}, 5 * kPage); });
+  EXPECT_EQ(failure.kind, Kind::kCorrupted);
 }
 
 }  // namespace

@@ -75,7 +75,12 @@ struct SurveyResult {
   std::uint8_t has_wal = 0;  // all from `since` up to there
   std::uint32_t timeline = 0;
   LongText history;          // of that timeline: its history file
-  static void fields(auto& field, auto& m) { field(m.flushed, m.has_wal, m.timeline, m.history); }
+  Text custom_managers;      // resource managers of extensions, with commas
+  std::uint8_t all_databases_young = 0;  // so many transactions are past that nothing can be said of any
+  Bytes young_databases;     // u32 each: made or moved by a transaction from `young_from` on, it may be
+  static void fields(auto& field, auto& m) {
+    field(m.flushed, m.has_wal, m.timeline, m.history, m.custom_managers, m.all_databases_young, m.young_databases);
+  }
 };
 
 // Answers WalHash.

@@ -63,7 +63,8 @@ struct Probe {
 struct Survey {
   static constexpr auto kKind = RequestKind::kSurvey;
   Lsn since = 0;  // the directory has everything up to here
-  static void fields(auto& field, auto& m) { field(m.since); }
+  std::uint64_t young_from = 0;  // the oldest transaction, with its epoch, that may have done anything since
+  static void fields(auto& field, auto& m) { field(m.since, m.young_from); }
 };
 
 // The XXH3-128 (canonical form) of the WAL of [from, to), page headers included, as the donor has it:

@@ -39,6 +39,39 @@ bool find_segment(List* history, XLogSegNo segment, char (&path)[MAXPGPATH]) {
   return false;
 }
 
+// Those of extensions: what they write has no page that a rule of ours knows.
+protocol::Text custom_managers() {
+  StringInfoData names;
+  initStringInfo(&names);
+  for (int id = RM_MIN_CUSTOM_ID; id <= RM_MAX_CUSTOM_ID; ++id) {
+    if (!RmgrIdExists(static_cast<RmgrId>(id))) continue;
+    appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", GetRmgr(static_cast<RmgrId>(id)).rm_name);
+  }
+  return {names.data, Min(static_cast<std::size_t>(names.len), std::size_t{protocol::kTextMax})};
+}
+
+// A database that is copied file by file keeps the LSNs of its template. Whose row an older transaction wrote last, it
+// was neither made nor moved since; one that is too old to be compared counts as young.
+void find_young_databases(FullTransactionId since, protocol::SurveyResult& result) {
+  std::uint64_t now = U64FromFullTransactionId(ReadNextFullTransactionId());
+  std::uint64_t then = U64FromFullTransactionId(since);
+  result.all_databases_young = now < then || now - then >= std::uint64_t{1} << 31;
+  if (result.all_databases_young) return;
+  StringInfoData oids;
+  initStringInfo(&oids);
+  Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  while (HeapTuple tuple = systable_getnext(scan)) {
+    TransactionId writer = HeapTupleHeaderGetRawXmin(tuple->t_data);
+    if (!TransactionIdFollowsOrEquals(writer, XidFromFullTransactionId(since))) continue;
+    std::uint32_t oid = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->oid;
+    appendBinaryStringInfo(&oids, reinterpret_cast<const char*>(&oid), sizeof(oid));
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+  result.young_databases = std::as_bytes(std::span(oids.data, static_cast<std::size_t>(oids.len)));
+}
+
 }  // namespace
 
 XLogRecPtr end_of_wal() {
@@ -67,10 +100,12 @@ bool has_wal_from(XLogRecPtr since) {
   return is_there;
 }
 
-protocol::SurveyResult survey(XLogRecPtr since) {
+protocol::SurveyResult survey(const protocol::Survey& request) {
   protocol::SurveyResult result;
   result.flushed = end_of_wal();
-  result.has_wal = has_wal_from(since);
+  result.has_wal = has_wal_from(request.since);
+  result.custom_managers = custom_managers();
+  find_young_databases(FullTransactionIdFromU64(request.young_from), result);
   result.timeline = current_timeline();
   result.history = history_of(result.timeline);
   return result;

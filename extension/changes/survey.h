@@ -13,8 +13,8 @@ XLogRecPtr end_of_wal();
 // That this server writes, or replays.
 TimeLineID current_timeline();
 
-// Texts are in memory of the caller's context.
-protocol::SurveyResult survey(XLogRecPtr since);
+// Texts are in memory of the caller's context. Within a transaction.
+protocol::SurveyResult survey(const protocol::Survey& request);
 
 // As protocol/request.h says of WalHash.
 protocol::WalHashResult hash_wal(const protocol::WalHash& request);

@@ -537,7 +537,7 @@ void dispatch(Control& control, Bytes request) {
   switch (protocol::kind_of<Kind>(request)) {
     case Kind::kProbe: return answer_probe(decode_or_fail<protocol::Probe>(control, request));
     case Kind::kSurvey:
-      return send_message(changes::survey(decode_or_fail<protocol::Survey>(control, request).since));
+      return send_message(changes::survey(decode_or_fail<protocol::Survey>(control, request)));
     case Kind::kWalHash: return answer_wal_hash(decode_or_fail<protocol::WalHash>(control, request));
     case Kind::kBegin: return begin(control, decode_or_fail<protocol::Begin>(control, request));
     case Kind::kList:

@@ -281,7 +281,7 @@ void Clone::choose_way() {
     why_not = "--donor-config, --tablespace-mapping and --waldir need a copy";
   } else {
     Control& control = session_.control();
-    replay_ = judge_replay(*target_, {[&](Lsn since) { return control.survey(since); },
+    replay_ = judge_replay(*target_, {[&](Lsn since, std::uint64_t young_from) { return control.survey(since, young_from); },
                                       [&](Lsn from, Lsn to, std::uint64_t seed) {
                                         return control.hash_wal(from, to, seed);
                                       }},

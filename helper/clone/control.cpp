@@ -106,9 +106,9 @@ ProbeFacts Control::probe(const std::string& name) {
   return *probe_;
 }
 
-DonorPast Control::survey(Lsn since) {
+DonorPast Control::survey(Lsn since, std::uint64_t young_from) {
   past_.reset();
-  connection_->send_request(protocol::Survey{since});
+  connection_->send_request(protocol::Survey{since, young_from});
   wait_for_answer([this] { return past_.has_value(); });
   return *past_;
 }
@@ -340,7 +340,14 @@ void Control::handle(const Message& message) {
     }
     case FrameKind::kSurveyResult: {
       auto result = decode_or_distrust<protocol::SurveyResult>(message);
-      past_.emplace(DonorPast{result.flushed, result.has_wal != 0, result.timeline, std::string(result.history.text)});
+      past_.emplace(DonorPast{result.flushed, result.has_wal != 0, result.timeline, std::string(result.history.text),
+                              std::string(result.custom_managers), result.all_databases_young != 0, {}});
+      protocol::Reader read(result.young_databases);
+      for (std::size_t left = result.young_databases.size() / 4; left > 0; --left) {
+        std::uint32_t oid = 0;
+        read(oid);
+        past_->young_databases.insert(oid);
+      }
       return;
     }
     case FrameKind::kWalHashResult: {

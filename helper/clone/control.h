@@ -91,7 +91,7 @@ class Control {
   // Does the donor find the probe of this name under its own paths? Before begin().
   ProbeFacts probe(const std::string& name);
   // What it has of the WAL from there on. Before begin(), as is hash_wal().
-  DonorPast survey(Lsn since);
+  DonorPast survey(Lsn since, std::uint64_t young_from);
   std::optional<WalHash> hash_wal(Lsn from, Lsn to, std::uint64_t seed);
   SessionFacts begin(const protocol::Begin& request);
 

@@ -19,6 +19,8 @@ static_assert(std::endian::native == std::endian::little);
 // Where things are in one version of pg_control.
 struct Layout {
   std::uint32_t version;
+  std::size_t next_transaction;  // nextXid of the checkpoint
+  std::size_t oldest_active;     // oldestActiveXid of it
   std::size_t minimum_recovery;  // minRecoveryPoint, the first of what recovery needs
   std::size_t sizes;            // max_align, the first of what describes how the cluster is stored
   std::size_t slru_pages;       // 0: it has no such field
@@ -29,10 +31,10 @@ struct Layout {
 };
 
 constexpr Layout kLayouts[] = {
-    {1300, 136, 204, 0, 224, 252, 0, 288},      // 15 and 16
-    {1700, 136, 204, 0, 224, 252, 0, 288},      // only a record of the WAL was changed
-    {1800, 136, 204, 0, 224, 252, 256, 292},
-    {1905, 144, 212, 232, 236, 268, 272, 308},  // 19
+    {1300, 64, 120, 136, 204, 0, 224, 252, 0, 288},      // 15 and 16
+    {1700, 64, 120, 136, 204, 0, 224, 252, 0, 288},      // only a record of the WAL was changed
+    {1800, 64, 120, 136, 204, 0, 224, 252, 256, 292},
+    {1905, 72, 128, 144, 212, 232, 236, 268, 272, 308},  // 19
 };
 
 template <class Number>
@@ -61,6 +63,8 @@ std::optional<ControlFile> ControlFile::parse(std::string_view bytes) {
   file.checkpoint = lsn(32);
   file.redo = lsn(40);
   file.timeline = word(48);
+  file.next_transaction = number_at<std::uint64_t>(bytes, layout->next_transaction);
+  file.oldest_active_transaction = word(layout->oldest_active);
   file.minimum_recovery = lsn(layout->minimum_recovery);
   file.minimum_recovery_timeline = word(layout->minimum_recovery + 8);
   file.backup_start = lsn(layout->minimum_recovery + 16);
@@ -81,6 +85,13 @@ std::optional<ControlFile> ControlFile::parse(std::string_view bytes) {
   file.checksum_version = word(layout->checksum_version);
   if (layout->char_signedness != 0) file.char_is_signed = bytes[layout->char_signedness] != 0;
   return file;
+}
+
+std::uint64_t ControlFile::first_young_transaction() const {
+  if (oldest_active_transaction == 0) return next_transaction;
+  constexpr std::uint64_t kEpoch = std::uint64_t{1} << 32;
+  std::uint64_t of_epoch = next_transaction / kEpoch * kEpoch + oldest_active_transaction;
+  return of_epoch > next_transaction && of_epoch >= kEpoch ? of_epoch - kEpoch : of_epoch;
 }
 
 std::string difference_of(const ControlFile& here, const ControlFile& donor) {

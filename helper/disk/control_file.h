@@ -31,6 +31,8 @@ struct ControlFile {
   Lsn checkpoint = 0;                 // where the record of the last (restart)point begins
   Lsn redo = 0;                       // and where replay from it would begin
   Timeline timeline = 0;              // of that checkpoint
+  std::uint64_t next_transaction = 0;  // with its epoch, at that checkpoint
+  std::uint32_t oldest_active_transaction = 0;  // when it began; 0: none was active, it shut down
   Lsn minimum_recovery = 0;           // 0 of a primary
   Timeline minimum_recovery_timeline = 0;
   bool wal_level_is_minimal = false;
@@ -49,6 +51,9 @@ struct ControlFile {
   bool float8_by_value = false;
   std::uint32_t checksum_version = 0;
   bool char_is_signed = true;         // PostgreSQL 18 and later
+
+  // The first transaction that may have done anything after `redo`: one that was active then is older than the next.
+  std::uint64_t first_young_transaction() const;
 
   // None if this is not the pg_control of a supported version, or its CRC is wrong. `bytes`
   // may be longer.

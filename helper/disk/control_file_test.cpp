@@ -13,7 +13,7 @@ namespace {
 
 struct Places {
   std::uint32_t version;
-  std::size_t max_align, block_size, slru_pages, wal_segment_size, float8_by_value, checksum_version, crc;
+  std::size_t next_transaction, oldest_active, max_align, block_size, slru_pages, wal_segment_size, float8_by_value, checksum_version, crc;
 };
 
 class ControlFileOf : public testing::TestWithParam<Places> {
@@ -35,6 +35,8 @@ class ControlFileOf : public testing::TestWithParam<Places> {
     put(32, std::uint64_t{0x3000060});
     put(40, std::uint64_t{0x3000028});
     put(48, 3u);
+    put(places.next_transaction, std::uint64_t{0x300000100});
+    put(places.oldest_active, 0xF0u);
     std::size_t minimum_recovery = places.max_align - 68;
     put(minimum_recovery, std::uint64_t{0x4000000});
     put(minimum_recovery + 8, 4u);
@@ -64,6 +66,8 @@ TEST_P(ControlFileOf, is_read) {
   EXPECT_EQ(file->checkpoint, 0x3000060u);
   EXPECT_EQ(file->redo, 0x3000028u);
   EXPECT_EQ(file->timeline, 3u);
+  EXPECT_EQ(file->next_transaction, 0x300000100u);
+  EXPECT_EQ(file->oldest_active_transaction, 0xF0u);
   EXPECT_EQ(file->minimum_recovery, 0x4000000u);
   EXPECT_EQ(file->minimum_recovery_timeline, 4u);
   EXPECT_EQ(file->backup_start, 0x5000000u);
@@ -78,6 +82,20 @@ TEST_P(ControlFileOf, is_read) {
   EXPECT_EQ(file->wal_segment_size, 16777216u);
   EXPECT_TRUE(file->float8_by_value);
   EXPECT_EQ(file->checksum_version, 1u);
+}
+
+TEST_P(ControlFileOf, the_oldest_transaction_may_be_of_the_epoch_before) {
+  auto young = [&](std::uint64_t next, std::uint32_t oldest_active) {
+    put(GetParam().next_transaction, next);
+    put(GetParam().oldest_active, oldest_active);
+    seal();
+    return ControlFile::parse(bytes_)->first_young_transaction();
+  };
+  EXPECT_EQ(young(0x300000100, 0xF0), 0x3000000F0u);
+  EXPECT_EQ(young(0x300000100, 0xFFFFFFF0), 0x2FFFFFFF0u);
+  EXPECT_EQ(young(0x300000100, 0x100), 0x300000100u) << "none is active";
+  EXPECT_EQ(young(0x300000100, 0), 0x300000100u) << "it shut down";
+  EXPECT_EQ(young(1000, 990), 990u);
 }
 
 TEST_P(ControlFileOf, with_a_flipped_bit_is_none) {
@@ -104,10 +122,10 @@ TEST_P(ControlFileOf, another_size_is_named) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Majors, ControlFileOf,
-                         testing::Values(Places{1300, 204, 216, 0, 228, 248, 252, 288},
-                                         Places{1700, 204, 216, 0, 228, 248, 252, 288},
-                                         Places{1800, 204, 216, 0, 228, 248, 252, 292},
-                                         Places{1905, 212, 224, 232, 240, 260, 268, 308}),
+                         testing::Values(Places{1300, 64, 120, 204, 216, 0, 228, 248, 252, 288},
+                                         Places{1700, 64, 120, 204, 216, 0, 228, 248, 252, 288},
+                                         Places{1800, 64, 120, 204, 216, 0, 228, 248, 252, 292},
+                                         Places{1905, 72, 128, 212, 224, 232, 240, 260, 268, 308}),
                          [](const auto& info) { return std::to_string(info.param.version); });
 
 }  // namespace

@@ -1,32 +1,14 @@
 // replay.cpp: the judgement, and the few files.
 #include "helper/delta/replay.h"
 
-#include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
-#include <random>
 
 #include "helper/delta/base.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 namespace standby_clone {
 namespace {
 
 constexpr char kControlFile[] = "global/pg_control";
-
-// So much of the newest WAL is compared at most, if the proof does not need more: it is read on both sides
-// before anything else happens.
-constexpr Lsn kProofMax = 4 * protocol::kWalHashMax;
-
-// Files of other kinds of start than as a standby that was one before.
-constexpr const char* kOtherStarts[] = {"backup_label", "tablespace_map", "recovery.signal"};
-
-std::string history_of(const Target& target, Timeline timeline) {
-  std::string path = "pg_wal/" + history_file_name(timeline);
-  return timeline > 1 && target.open_local(path) ? target.read_file(path) : "";
-}
 
 // Of what is in pg_wal, the history files of timelines that `theirs` does not have.
 std::vector<std::string> strange_histories(const Tree& tree, const History& theirs) {
@@ -50,40 +32,10 @@ Lsn end_of_checkpoint(const WalDirectory& wal, const ControlFile& control) {
   return 0;
 }
 
-std::optional<WalHash> hash_of(const WalDirectory& wal, Lsn from, Lsn to, std::uint64_t seed) {
-  XXH3_state_t state{};  // what a reset reads of it before it sets it
-  XXH3_128bits_reset_withSeed(&state, seed);
-  if (!wal.read(from, to, [&](auto bytes) { XXH3_128bits_update(&state, bytes.data(), bytes.size()); }))
-    return std::nullopt;
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
-  WalHash hash;
-  static_assert(sizeof(canonical.digest) == sizeof(hash));
-  std::memcpy(hash.data(), canonical.digest, sizeof(hash));
-  return hash;
-}
-
-// Did both write [from, to)? Empty if so.
-std::string difference_in(const WalDirectory& wal, const DonorWal& donor, Lsn from, Lsn to) {
-  std::random_device random;
-  for (Lsn at = from; at < to;) {
-    Lsn end = std::min<Lsn>(to, at + protocol::kWalHashMax);
-    std::uint64_t seed = std::uint64_t{random()} << 32 | random();
-    auto theirs = donor.hash(at, end, seed);
-    if (!theirs) return fmt::format("the donor does not have the WAL up to {}", to_string(to));
-    if (theirs != hash_of(wal, at, end, seed))
-      return fmt::format("its WAL from {} on is another one than the donor's: it went its own way",
-                         to_string(at));
-    at = end;
-  }
-  return "";
-}
-
 std::string why_not_replay(const Target& target, const ControlFile& control, const DonorWal& donor,
                            Replay& replay) {
   if (control.wal_level_is_minimal) return "its WAL was written with wal_level = minimal";
-  for (const char* name : kOtherStarts)
-    if (target.tree().status(name)) return fmt::format("it holds a {}", name);
+  if (std::string name = other_start_of(target); !name.empty()) return fmt::format("it holds a {}", name);
   replay.past = donor.survey(control.redo, control.first_young_transaction());
   if (replay.past.timeline > 1 && replay.past.history.empty())
     return "the donor lacks the history of its timeline";
@@ -117,9 +69,9 @@ std::string why_not_replay(const Target& target, const ControlFile& control, con
   }
   auto evidence = evidence_up_to(traces.end_of_wal, wal, control.redo);
   if (!evidence) return "its WAL does not show whose it is";
-  Lsn recent = evidence->to > kProofMax ? evidence->to - kProofMax : 0;
-  Lsn from = std::min(evidence->from, std::max(replay.from, recent));
-  return difference_in(wal, donor, from, evidence->to);
+  std::string difference;
+  compare_branches(wal, donor, *evidence, replay.from, difference);
+  return difference;
 }
 
 }  // namespace

@@ -35,8 +35,9 @@ enum class Method : std::uint8_t {
   kFull,     // all of it is sent
   kReplay,   // nothing is: its own recovery does it
   kCompare,  // what differs by hash is sent
+  kChanges,  // what the WAL changed is sent
 };
-inline constexpr int kMethodCount = 3;
+inline constexpr int kMethodCount = 4;
 
 constexpr const char* name_of(Phase phase) {
   switch (phase) {
@@ -71,6 +72,7 @@ constexpr const char* name_of(Method method) {
     case Method::kFull: return "full";
     case Method::kReplay: return "replay";
     case Method::kCompare: return "compare";
+    case Method::kChanges: return "changes";
   }
   return "unknown";
 }

@@ -192,9 +192,10 @@ struct Heartbeat {
   std::uint16_t tablespaces_total = 0;
   std::int32_t wal_sender_pid = 0;  // the server's process behind the WAL connection, 0: none now
   std::uint64_t bytes_kept = 0;     // of bytes_done: were there already
+  Method method = Method::kFull;    // that of Begin; of kChanges it may turn out that it is kCompare
   static void fields(auto& field, auto& m) {
     field(m.phase, m.durable_lsn, m.bytes_done, m.bytes_total, m.files_done, m.files_total,
-          m.tablespaces_done, m.tablespaces_total, m.wal_sender_pid, m.bytes_kept);
+          m.tablespaces_done, m.tablespaces_total, m.wal_sender_pid, m.bytes_kept, m.method);
   }
 };
 

@@ -60,7 +60,7 @@ bool is_checkpoint(const JsonbValue& value) { return is_one_of(value, {"fast", "
 bool is_boolean(const JsonbValue& value) { return value.type == jbvBool; }
 
 bool is_delta(const JsonbValue& value) {
-  return is_boolean(value) || is_one_of(value, {"auto", "replay", "compare"});
+  return is_boolean(value) || is_one_of(value, {"auto", "replay", "changes", "compare"});
 }
 
 bool is_text(const JsonbValue& value) { return value.type == jbvString; }
@@ -76,7 +76,7 @@ constexpr struct {
      "a text with kilobytes per second, from 32 to 1048576, or a number with suffix k or M"},
     {"checkpoint", is_checkpoint, "\"fast\" or \"spread\""},
     {"gentle", is_boolean, "true or false"},
-    {"delta", is_delta, "true, false, \"auto\", \"replay\" or \"compare\""},
+    {"delta", is_delta, "true, false, \"auto\", \"replay\", \"changes\" or \"compare\""},
     {"start", is_boolean, "true or false"},
     {"expires", is_text, "an interval, such as \"2 hours\""},
 };

@@ -194,7 +194,7 @@ void begin(Control& control, const protocol::Begin& request) {
                    settings::max_streams),
             errhint("Use fewer --jobs, or raise pg_standby_clone.max_streams."));
   if (request.compression > protocol::Compression::kAuto) violation("unknown compression");
-  if (request.method > protocol::Method::kCompare) violation("unknown method");
+  if (static_cast<int>(request.method) >= protocol::kMethodCount) violation("unknown method");
   if ((request.method == protocol::Method::kReplay) != (request.replay_from != 0))
     violation("replay from nowhere, or a copy from somewhere");
   if (request.request_id < 0) violation("bad request number");
@@ -363,9 +363,9 @@ const char* wait_for_summaries(Control& control, TimeLineID timeline, XLogRecPtr
     XLogRecPtr done = compat::summarized_up_to();
     summaries = changes::find_summaries(timeline, since, until);
     if (summaries.covered >= until) return "";
-    if (!compat::summarizes_wal()) return "it does not summarize WAL (summarize_wal = off)";
+    if (!compat::summarizes_wal()) return "the donor does not summarize WAL";
     if (summaries.covered < Min(done, until))
-      return with_position("it has no WAL summary of", summaries.covered);
+      return with_position("the donor has no WAL summary of", summaries.covered);
     pfree(summaries.files);
     std::uint64_t now = session::monotonic_ms();
     if (compat::summarizer_at() != at) {
@@ -373,7 +373,7 @@ const char* wait_for_summaries(Control& control, TimeLineID timeline, XLogRecPtr
       moved_ms = now;
     }
     if (now - moved_ms > kSummarizerStuckMs)
-      return with_position("its WAL summarizer stands still at", at);
+      return with_position("the donor's WAL summarizer stands still at", at);
     compat::wake_summarizer();
     wait_channel(control.connection->channel, static_cast<long>(kListenMs));
     serve_meanwhile(control);
@@ -407,7 +407,7 @@ struct Changing {
 void answer_changes(Control& control, const protocol::Changes& request) {
   session::View seen = session::look(control.connection->session);
   control.is_listing = true;
-  changes::Summaries summaries;
+  changes::Summaries summaries{};
   const char* why_not =
       wait_for_summaries(control, seen.start_timeline, request.since, seen.start_lsn, summaries);
   auto* buffer = static_cast<std::byte*>(palloc(kBatchSize));
@@ -461,6 +461,11 @@ void beat(Control& control, const protocol::Heartbeat& heartbeat) {
   if (heartbeat.phase > session::row_of(stage_of(control)).furthest)
     violation("a phase beyond what it has asked for");
   session::Record& record = record_of(control);
+  if (heartbeat.method != record.method) {
+    if (record.method != protocol::Method::kChanges || heartbeat.method != protocol::Method::kCompare)
+      violation("another method than it began with");
+    record.method = heartbeat.method;
+  }
   pg_atomic_write_u64(&record.heartbeat_ms, session::monotonic_ms());
   session::enter_attached(control.connection->session, true);
   follow_wal_sender(control, heartbeat.wal_sender_pid);

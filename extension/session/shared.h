@@ -34,7 +34,7 @@ struct Record {
   std::uint64_t generation;  // 0: never used; tells a reused record
   State state;
   Phase phase;
-  Method method;          // control, at begin
+  Method method;          // control
   bool end_requested;     // control: the helper has read all files
   bool label_ready;       // worker: SessionArea::label is valid
   bool ack_requested;     // control: label and WAL are durable at the helper

@@ -230,14 +230,15 @@ void write_ending(Step& step, const table::Access& access) {
       "'state', $2, 'phase', $3, 'finished_at', $4, 'start_lsn', $5, 'stop_lsn', $6, "
       "'timeline', nullif($7, 0), 'files_total', $8, 'files_done', $9, 'bytes_total', $10, "
       "'bytes_done', $11, 'bytes_sent', $12, 'checksum_failures', $13, 'error', $14, "
-      "'phases', $15::jsonb, 'streams', $16, 'bytes_kept', $18",
+      "'phases', $15::jsonb, 'streams', $16, 'bytes_kept', $18, 'method', $19",
       {table::number(ended.id), table::text(protocol::name_of(ended.state)),
        table::text(protocol::name_of(ended.phase)), table::time(ended.finished_at),
        table::lsn(ended.start_lsn), table::lsn(ended.stop_lsn), table::number(ended.start_timeline),
        counter(ended.files_total), counter(ended.files_done), counter(ended.bytes_total),
        counter(ended.bytes_done), counter(ended.bytes_sent), counter(ended.checksum_failures),
        table::text(step.ending.error), table::text(json_of(ended)), table::number(ended.streams),
-       table::text(table::kServerWentAway), counter(ended.bytes_kept)});
+       table::text(table::kServerWentAway), counter(ended.bytes_kept),
+       table::text(protocol::name_of(ended.method))});
   if (is_written && settings::history_keep >= 0) table::prune(access, settings::history_keep);
   table::sweep(access);
   table::notify(ended.id, ended.state);

@@ -16,6 +16,7 @@
 #include "helper/clone/sessions.h"
 #include "helper/clone/start.h"
 #include "helper/clone/takeover.h"
+#include "helper/delta/changes.h"
 #include "helper/delta/replay.h"
 #include "helper/disk/target.h"
 #include "helper/preflight/configuration.h"
@@ -87,6 +88,8 @@ class Clone {
   void copy_cluster();
   void prepare_replay();
   void fetch_list();
+  void fetch_changes();
+  void compare_instead(const std::string& why_not);
   void check_what_is_there();
   void take();
   void keep_own_configuration();
@@ -131,6 +134,9 @@ class Clone {
   FileList list_;
   KnownFiles known_files_;  // durable from an earlier run
   std::optional<Replay> replay_;  // nothing is copied
+  std::optional<Changes> changes_;  // what changed is
+  ChangeSource change_source_ = ChangeSource::kSummaries;
+  ChangeList change_list_;
   std::optional<OwnConfiguration> own_configuration_;  // stays
   Leftovers leftovers_;
   std::unique_ptr<Copy> copy_;
@@ -233,6 +239,7 @@ void Clone::make() {
 
 void Clone::copy_cluster() {
   fetch_list();
+  if (changes_) fetch_changes();
   on_disk([this] { check_what_is_there(); });
   on_disk([this] { take(); });
   on_disk([this] { make_layout(); });
@@ -268,34 +275,43 @@ void Clone::finish_earlier_clone() {
 
 // The cheapest way that is right beyond doubt, or the one asked for.
 void Clone::choose_way() {
+  const Delta way = options_.way;
+  const bool is_named = way == Delta::kReplay || way == Delta::kChanges;
+  const char* refused = way == Delta::kReplay ? "brought up to date by replay alone" : "brought up to date by what changed";
   if (target_->state() != Target::State::kCluster) {
-    if (options_.way == Delta::kReplay)
+    bool goes_on = way == Delta::kChanges && target_->state() == Target::State::kResumed;  // by comparison
+    if (is_named && !goes_on)
       fail(Kind::kTargetRefused,
-           fmt::format("\"{}\" holds no cluster that could be brought up to date by replay alone", target_->path()),
-           "Run the clone without --delta=replay.");
+           fmt::format("\"{}\" holds no cluster that could be {}", target_->path(), refused),
+           fmt::format("Run the clone without --delta={}.", way == Delta::kReplay ? "replay" : "changes"));
     return;
   }
-  if (options_.way == Delta::kCompare) return;
-  std::string why_not;
-  if (options_.donor_config || !options_.tablespace_mapping.empty() || !options_.wal_directory.empty()) {
-    why_not = "--donor-config, --tablespace-mapping and --waldir need a copy";
-  } else {
-    Control& control = session_.control();
-    replay_ = judge_replay(*target_, {[&](Lsn since, std::uint64_t young_from) { return control.survey(since, young_from); },
-                                      [&](Lsn from, Lsn to, std::uint64_t seed) {
-                                        return control.hash_wal(from, to, seed);
-                                      }},
-                           why_not);
+  if (way == Delta::kCompare) return;
+  Control& control = session_.control();
+  const DonorWal donor{[&](Lsn since, std::uint64_t young_from) { return control.survey(since, young_from); },
+                       [&](Lsn from, Lsn to, std::uint64_t seed) { return control.hash_wal(from, to, seed); }};
+  std::string no_replay, no_changes;
+  if (way != Delta::kChanges) {
+    if (options_.donor_config || !options_.tablespace_mapping.empty() || !options_.wal_directory.empty())
+      no_replay = "--donor-config, --tablespace-mapping and --waldir need a copy";
+    else
+      replay_ = judge_replay(*target_, donor, no_replay);
+    if (replay_)
+      return progress_.note(fmt::format("by replay: the donor has all WAL from {} on, and \"{}\" is of its history; "
+                                        "nothing is copied",
+                                        to_string(replay_->from), target_->path()));
   }
-  if (replay_)
-    return progress_.note(fmt::format("by replay: the donor has all WAL from {} on, and \"{}\" is of its history; "
-                                      "nothing is copied",
-                                      to_string(replay_->from), target_->path()));
-  if (options_.way == Delta::kReplay)
+  if (way != Delta::kReplay) changes_ = judge_changes(*target_, donor, no_changes);
+  if (is_named && !changes_)
     fail(Kind::kTargetRefused,
-         fmt::format("\"{}\" cannot be brought up to date by replay alone: {}", target_->path(), why_not),
+         fmt::format("\"{}\" cannot be {}: {}", target_->path(), refused,
+                     way == Delta::kReplay ? no_replay : no_changes),
          "Nothing was changed. Use --delta, which takes the way that is right.");
-  progress_.note("by comparison with the donor, because replay alone is not enough: " + why_not);
+  if (changes_)
+    return progress_.note(fmt::format("by what changed on the donor since {}{}", to_string(changes_->since),
+                                      no_replay.empty() ? "" : ", because replay alone is not enough: " + no_replay));
+  progress_.note("by comparison with the donor, because replay alone is not enough: " + no_replay +
+                 (no_changes == no_replay ? "" : "; nor what changed: " + no_changes));
 }
 
 void Clone::begin() {
@@ -308,7 +324,10 @@ void Clone::begin() {
                    "\", in the same session on the donor");
     return;
   }
-  Method method = replay_ ? Method::kReplay : target_->is_used() ? Method::kCompare : Method::kFull;
+  Method method = replay_    ? Method::kReplay
+                  : changes_ ? Method::kChanges
+                  : target_->is_used() ? Method::kCompare
+                                       : Method::kFull;
   session_.begin(method, replay_ ? replay_->from : 0);
   if (is_resumed)
     progress_.note("going on with the unfinished clone in \"" + target_->path() +
@@ -359,6 +378,36 @@ void Clone::fetch_list() {
   keep_own_configuration();
 }
 
+// Before anything is changed here. By the donor's WAL summaries, else by the LSNs of its pages.
+void Clone::fetch_changes() {
+  Control& control = session_.control();
+  Lsn start = control.status().start_lsn;
+  // Of a standby the backup begins at its last restartpoint.
+  if (changes_->reach > start)
+    return compare_instead(fmt::format("its pages reach {}, the backup begins at {}", to_string(changes_->reach), to_string(start)));
+  control.request_changes(changes_->since);
+  wait_until([&] { return control.changes().has_value(); });
+  ChangesFacts facts = control.take_changes();
+  if (facts.is_whole) {
+    change_list_ = std::move(facts.list);
+    return progress_.detail("what changed is told by the donor's WAL summaries");
+  }
+  std::string why_not = why_not_by_pages(*changes_, session_.donor().has_checksums, session_.donor().server_version);
+  if (!why_not.empty()) return compare_instead(facts.why_not + ", and " + why_not);
+  change_source_ = ChangeSource::kPages;
+  progress_.detail("what changed is told by the LSN of each of the donor's pages: " + facts.why_not);
+}
+
+void Clone::compare_instead(const std::string& why_not) {
+  if (options_.way == Delta::kChanges)
+    fail(Kind::kTargetRefused,
+         fmt::format("\"{}\" cannot be brought up to date by what changed: {}", target_->path(), why_not),
+         "Nothing was changed. Use --delta, which takes the way that is right.");
+  changes_.reset();
+  session_.compare_instead();
+  progress_.note("by comparison with the donor, because what changed is not known: " + why_not);
+}
+
 // Port, memory, who is let in: with --delta a host keeps its own.
 void Clone::keep_own_configuration() {
   if (!target_->was_cluster() || options_.donor_config) return;
@@ -400,7 +449,7 @@ void Clone::check_space() {
 void Clone::take() {
   if (target_->state() == Target::State::kCluster)
     claim_cluster(*target_, {.to_update = true, .to_assume_stopped = options_.assume_stopped},
-                  replay_ ? replay_->control_file : "");
+                  replay_ ? replay_->control_file : changes_ ? changes_->control_file : "");
   target_->set_directory_mode(session_.donor().directory_mode);
 }
 
@@ -474,6 +523,8 @@ void Clone::copy() {
   copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, progress_, stop_, failure_);
   copy_->set_paused(is_paused_);
   on_disk([this] { copy_->adopt(known_files_, *target_); });
+  if (changes_)
+    on_disk([this] { copy_->set_ways(ways_of(list_, *target_, *changes_, change_source_, change_list_)); });
   known_files_ = {};
   copy_->start();
   wait_until([&] { return copy_->is_done(); });
@@ -645,6 +696,7 @@ void Clone::beat() {
   heartbeat.tablespaces_total = static_cast<std::uint16_t>(list_.tablespaces.size() + 1);
   heartbeat.wal_sender_pid = session_.wal_sender_pid();
   heartbeat.bytes_kept = now.bytes_kept;
+  heartbeat.method = now.method;
   session_.control().beat(heartbeat);
 }
 

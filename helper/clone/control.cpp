@@ -137,6 +137,10 @@ void Control::attach(std::unique_ptr<Connection> connection) {
     list_ = {};
     send(protocol::List{});
   }
+  if (wants_changes_ && !whole_changes_) {
+    changes_ = {};
+    send(protocol::Changes{*wants_changes_});
+  }
   if (wants_label_ && !label_) send(protocol::End{});
   if (wants_slot_ && !status_.handed_over) send(protocol::AckLabel{});
   if (outcome_) send_outcome();
@@ -231,6 +235,11 @@ void Control::request_list() {
   send(protocol::List{});
 }
 
+void Control::request_changes(Lsn since) {
+  wants_changes_ = since;
+  send(protocol::Changes{since});
+}
+
 void Control::request_end() {
   wants_label_ = true;
   send(protocol::End{});
@@ -254,6 +263,13 @@ FileList Control::take_list() {
   FileList list = std::move(*whole_list_);
   whole_list_.reset();
   return list;
+}
+
+ChangesFacts Control::take_changes() {
+  wants_changes_.reset();
+  ChangesFacts changes = std::move(*whole_changes_);
+  whole_changes_.reset();
+  return changes;
 }
 
 void Control::leave() noexcept {
@@ -384,6 +400,19 @@ void Control::handle(const Message& message) {
       whole_list_ = std::move(list_);
       list_ = {};
       return;
+    case FrameKind::kChanged:
+      if (!wants_changes_ || whole_changes_) distrust("changes nobody asked for");
+      return changes_.list.add(decode_or_distrust<protocol::Changed>(message));
+    case FrameKind::kChangesEnd: {
+      if (!wants_changes_ || whole_changes_) distrust("changes nobody asked for");
+      auto end = decode_or_distrust<protocol::ChangesEnd>(message);
+      changes_.is_whole = end.is_whole != 0;
+      changes_.why_not = end.reason;
+      if (changes_.is_whole && changes_.list.fork_count() != end.fork_count) distrust("changes of other forks than it counted");
+      whole_changes_ = std::move(changes_);
+      changes_ = {};
+      return;
+    }
     case FrameKind::kLabel: {
       auto label = decode_or_distrust<protocol::Label>(message);
       label_ = LabelFacts{label.start_lsn,

@@ -10,7 +10,8 @@
 #include <string>
 
 #include "helper/connection/connection.h"
-#include "helper/delta/replay.h"
+#include "helper/delta/branch.h"
+#include "helper/delta/change_list.h"
 #include "helper/plan/file_list.h"
 #include "protocol/frame.h"
 
@@ -60,6 +61,12 @@ struct StatusFacts {
   protocol::Method method = protocol::Method::kFull;
 };
 
+struct ChangesFacts {
+  ChangeList list;
+  bool is_whole = false;
+  std::string why_not;
+};
+
 struct LabelFacts {
   protocol::Lsn start_lsn = 0, stop_lsn = 0;
   std::uint32_t start_timeline = 0, stop_timeline = 0;
@@ -106,6 +113,7 @@ class Control {
   // The last one once more, if it is long ago and the connection is there. Any thread.
   void repeat_beat() noexcept;
   void request_list();
+  void request_changes(Lsn since);
   void request_end();
   void acknowledge_label();
   void acknowledge_pause();
@@ -120,6 +128,8 @@ class Control {
   const StatusFacts& status() const { return status_; }
   const std::optional<FileList>& list() const { return whole_list_; }
   FileList take_list();
+  const std::optional<ChangesFacts>& changes() const { return whole_changes_; }
+  ChangesFacts take_changes();
   const std::optional<LabelFacts>& label() const { return label_; }
   std::uint64_t wire_bytes() const { return wire_bytes_; }
 
@@ -146,12 +156,15 @@ class Control {
   StatusFacts status_;
   FileList list_;  // as far as it has come
   std::optional<FileList> whole_list_;
+  ChangesFacts changes_;  // as far as they have come
+  std::optional<ChangesFacts> whole_changes_;
   std::optional<LabelFacts> label_;
   std::optional<SessionFacts> session_;
   std::optional<ProbeFacts> probe_;
   std::optional<DonorPast> past_;
   std::optional<std::optional<WalHash>> wal_hash_;
   bool wants_list_ = false, wants_label_ = false, wants_slot_ = false;
+  std::optional<Lsn> wants_changes_;
   std::optional<protocol::State> outcome_;
   std::string outcome_error_;
   std::uint64_t wire_bytes_ = 0;

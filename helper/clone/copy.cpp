@@ -84,6 +84,12 @@ void Copy::adopt(const KnownFiles& known, const Target& target) {
   if (!forgotten.empty()) target.append_to_journal(forgotten);
 }
 
+void Copy::set_ways(Ways&& ways) {
+  ways_ = std::move(ways);
+  job_.ways = &ways_;
+  job_.report_unreliable = [this](std::string_view path) { note_unreliable(path); };
+}
+
 void Copy::start() {
   std::uint16_t count = grows_ ? growth_.count() : session_.stream_count();
   running_ = reading_ = count;
@@ -201,6 +207,15 @@ void Copy::note_silence(std::string_view path) {
                    path, kSilencesMax),
        "Look at what its processes wait for (pg_stat_activity, wait_event StandbyCloneRead: the disk); if "
        "it is that slow, raise --receive-timeout. Then run the clone again.");
+}
+
+// On any stream's thread, for each piece of it.
+void Copy::note_unreliable(std::string_view path) {
+  {
+    std::lock_guard lock(notes_mutex_);
+    if (!unreliable_files_.insert(std::string(path)).second) return;
+  }
+  progress_.warn(fmt::format("LSNs in file \"{}\" do not tell what changed on the donor: it is compared", path));
 }
 
 void Copy::note_bad_pages(const std::string& path, std::uint32_t count, std::uint32_t block) {

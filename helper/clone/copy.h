@@ -37,6 +37,8 @@ class Copy {
   // Before start(), on any thread: what an earlier run of the same session has made durable. Looks at
   // each of these files, which can take long.
   void adopt(const KnownFiles& known, const Target& target);
+  // Before start(): how files become current that are here; otherwise they are compared.
+  void set_ways(Ways&& ways);
   void start();
   // A few times a second, by the thread that started it: adds streams while that helps.
   void turn();
@@ -68,6 +70,7 @@ class Copy {
   bool is_spared(std::uint16_t number, const Failure& failure);
   void note_break(std::uint16_t number, const Stream& stream, const Failure& failure);
   void note_silence(std::string_view path);
+  void note_unreliable(std::string_view path);
   void note_bad_pages(const std::string& path, std::uint32_t count, std::uint32_t block);
   void read_control_file(Stream& stream);
   Bounds bounds() const;
@@ -77,6 +80,7 @@ class Copy {
   const StopSource& stop_;
   FirstFailure& failure_;
   Plan plan_;
+  Ways ways_;
   CopyCounters counters_;
   std::unique_ptr<Recorder> recorder_;  // none with --no-sync
   ActiveFiles files_;
@@ -89,10 +93,11 @@ class Copy {
   std::atomic<bool> has_opened_{false};  // one stream at least, once
   std::vector<std::thread> threads_;
   std::string control_file_;
-  mutable std::mutex notes_mutex_;  // for the three below
+  mutable std::mutex notes_mutex_;  // for the four below
   std::map<std::uint16_t, std::string> broken_over_;  // by stream
   std::map<std::string, unsigned, std::less<>> silent_files_;  // connections given up over each
   std::map<std::string, unsigned> damaged_files_;  // lines that have named each
+  std::set<std::string, std::less<>> unreliable_files_;  // that were named
   std::atomic<unsigned> reading_{0};  // streams that have files to read yet
   std::atomic<unsigned> running_{0};
   std::atomic<std::uint64_t> bad_pages_{0};

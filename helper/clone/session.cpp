@@ -188,6 +188,7 @@ bool Session::rejoin(const SessionRecord& earlier) {
   facts_.hash_seed = earlier.hash_seed;
   facts_.temporary_slot = earlier.temporary_slot;
   facts_.method = heir.status().method;
+  if (facts_.method == protocol::Method::kChanges) compare_instead();
   has_asked_ = has_begun_ = true;
   start_pulse();
   return true;

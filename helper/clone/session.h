@@ -48,6 +48,8 @@ class Session {
   // Begins the clone; its backup starts while wait_until() waits for that. With `replay_from` none does: the
   // WAL from there on is held.
   void begin(protocol::Method method, Lsn replay_from);
+  // What it began with as changes; the donor hears of it with the next heartbeat.
+  void compare_instead() { facts_.method = protocol::Method::kCompare; }
   // Instead of begin(): takes over the session of an earlier run, if the donor still has it, its
   // files are still being copied, and it was begun with the same wishes. Another one is ended:
   // nothing more can be read in it, or its standby would get another's name or slot.

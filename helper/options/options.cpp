@@ -76,7 +76,7 @@ void set_delta(const std::string& text, Options& options) {
   auto way = parse_delta(text);
   if (!way)
     fail(Kind::kUsage, fmt::format("there is no way \"{}\" to bring a directory up to date", text),
-         "Use --delta, or --delta=replay or --delta=compare.");
+         "Use --delta, or --delta=replay, --delta=changes or --delta=compare.");
   options.delta = true;
   options.way = *way;
 }
@@ -371,6 +371,7 @@ std::string slot_name_of(const std::string& name) {
 std::optional<Delta> parse_delta(const std::string& text) {
   if (text == "auto") return Delta::kAuto;
   if (text == "replay") return Delta::kReplay;
+  if (text == "changes") return Delta::kChanges;
   if (text == "compare") return Delta::kCompare;
   return std::nullopt;
 }
@@ -443,7 +444,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("--waldir", options.wal_directory, "directory for the WAL")
       ->type_name("DIR")->group(kTargetGroup);
   app.add_flag("--delta", raw.delta, "bring the older state of the cluster in --pgdata up to date")
-      ->type_name("[=auto|replay|compare]")->group(kTargetGroup);
+      ->type_name("[=auto|replay|changes|compare]")->group(kTargetGroup);
   app.add_flag("--assume-stopped", options.assume_stopped,
                "with --delta: no server runs in --pgdata, though that cannot be seen")
       ->group(kTargetGroup);

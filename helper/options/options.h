@@ -21,6 +21,7 @@ enum class Command { kClone, kCheck, kAgent };
 enum class Delta {
   kAuto,     // the cheapest way that is right beyond doubt
   kReplay,   // by its own recovery: nothing is copied
+  kChanges,  // what the donor's WAL changed since
   kCompare,  // what differs from the donor by hash
 };
 
@@ -102,7 +103,7 @@ void set_compression(const std::string& text, Options& options);
 // "NAME becomes a slot name": lower case, every other character '_', at most 63 bytes.
 std::string slot_name_of(const std::string& name);
 
-// "auto", "replay" or "compare". Empty if it is none of them.
+// "auto", "replay", "changes" or "compare". Empty if it is none of them.
 std::optional<Delta> parse_delta(const std::string& text);
 
 // A number of streams, 0 for "auto". Empty if it is none or more than protocol::kStreamsMax.

@@ -43,6 +43,8 @@ $twin->stop;
 $primary->safe_psql('postgres',
 	q(CREATE TABLE more AS SELECT n, repeat(md5(n::text), 10) AS text FROM generate_series(1, 30000) n));
 append_to_file($twin->data_dir . '/standby.signal', '');
+clone_fails(run_clone($primary, $twin, '--delta=changes', '-N', '--name', 'twin'), 'target',
+	qr/its WAL from \S+ on is another one than the donor's/, 'a twin on one timeline, by what changed');
 is_compared($primary, $twin, qr/its WAL from \S+ on is another one than the donor's/, 'a twin on one timeline');
 
 # It has received what it has not replayed; the primary is gone with that, another standby leads.

@@ -159,7 +159,8 @@ sub begin
 sub heartbeat
 {
 	my (%with) = @_;
-	return pack 'C C Q< Q< Q< Q< Q< v v l< Q<', $REQUEST{heartbeat}, $with{phase} // 1, $with{lsn} // 0, 0, 0, 0, 0, 0, 0, 0, 0;
+	return pack 'C C Q< Q< Q< Q< Q< v v l< Q< C', $REQUEST{heartbeat}, $with{phase} // 1, $with{lsn} // 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	  $with{method} // 0;
 }
 
 sub read

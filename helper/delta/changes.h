@@ -1,0 +1,43 @@
+// changes.h: whether of a stopped data directory only that has to come which the donor's WAL changed since, and of
+// each of its files which blocks. What everything rests on: the directory has all up to one point on disk (its base),
+// its pages reach no further than another, and up to there its WAL is the donor's. Then a block that no WAL from the
+// base to the start of the backup names is the same on both, and what comes later is replayed.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "helper/delta/branch.h"
+#include "helper/delta/change_list.h"
+#include "helper/plan/file_list.h"
+#include "helper/plan/ways.h"
+
+namespace standby_clone {
+
+struct Changes {
+  Lsn since = 0;             // the base
+  Lsn reach = 0;             // of its pages, at most
+  std::string control_file;  // as it was when it was judged
+  DonorPast past;
+};
+
+// Of a target that is a cluster. None if it is not right beyond doubt, or nobody knows; `why_not` is then filled in,
+// in words that can follow "changes: ".
+std::optional<Changes> judge_changes(const Target& target, const DonorWal& donor, std::string& why_not);
+
+// Where the donor's blocks that changed are known from.
+enum class ChangeSource {
+  kSummaries,  // of its WAL
+  kPages,      // their LSNs
+};
+
+// Why the LSNs of pages do not tell all that changed; empty if they do.
+std::string why_not_by_pages(const Changes& changes, bool has_checksums, int server_version);
+
+// How each file of the list becomes current. Looks at each of them; before anything is written. `list` is of
+// kSummaries.
+Ways ways_of(const FileList& files, const Target& target, const Changes& changes, ChangeSource source,
+             const ChangeList& list);
+
+}  // namespace standby_clone

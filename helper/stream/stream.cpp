@@ -170,7 +170,11 @@ bool Stream::ask_for_more() {
   while (plain_outstanding_ < protocol::kOutstandingPlainMax &&
          requests_outstanding_ < protocol::kOutstandingRequestMax &&
          (!asks_.empty() || take_piece())) {
-    if (asks_.empty()) continue;  // the piece was the donor's already
+    // The piece was the donor's already: so may all be that are left.
+    if (asks_.empty()) {
+      if (job_.stop.requested()) break;
+      continue;
+    }
     // Not taken off before it is on its way: what a broken connection leaves is given back.
     queue(asks_.front());
     pending_.push_back(std::move(asks_.front()));

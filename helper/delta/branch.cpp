@@ -45,8 +45,10 @@ std::string other_start_of(const Target& target) {
 Branch compare_branches(const WalDirectory& wal, const DonorWal& donor, const Evidence& evidence, Lsn from,
                         std::string& words) {
   Lsn recent = evidence.to > kProofMax ? evidence.to - kProofMax : 0;
+  // Two servers can be stopped at one LSN in one second, and their last records be the same. Both have whole segments.
+  Lsn begin = segment_start(std::min(evidence.from, std::max(from, recent)), wal.segment_size());
   std::random_device random;
-  for (Lsn at = std::min(evidence.from, std::max(from, recent)); at < evidence.to;) {
+  for (Lsn at = begin; at < evidence.to;) {
     Lsn end = std::min<Lsn>(evidence.to, at + protocol::kWalHashMax);
     std::uint64_t seed = std::uint64_t{random()} << 32 | random();
     auto theirs = donor.hash(at, end, seed);

@@ -41,7 +41,7 @@ std::string history_of(const Target& target, Timeline timeline);
 // Files of other kinds of start than as a server that was stopped, or a standby that was one before. Empty: none.
 std::string other_start_of(const Target& target);
 
-// What `evidence` shows. `from`: the donor is not asked for older WAL, where that suffices; no more than a bounded
+// What `evidence` shows, from the beginning of its segment on. `from`: the donor is not asked for older WAL, where that suffices; no more than a bounded
 // amount of the newest is looked at. `words` say what is the matter, if it is not kSame.
 enum class Branch { kSame, kOther, kGone };
 Branch compare_branches(const WalDirectory& wal, const DonorWal& donor, const Evidence& evidence, Lsn from,

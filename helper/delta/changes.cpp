@@ -1,9 +1,12 @@
 // changes.cpp: the judgement, and the way of each file.
 #include "helper/delta/changes.h"
 
+#include <array>
+#include <bit>
 #include <fmt/format.h>
 
 #include "helper/delta/base.h"
+#include "helper/disk/local_file.h"
 #include "protocol/relation.h"
 
 namespace standby_clone {
@@ -30,15 +33,28 @@ std::string why_not_changes(const Target& target, const ControlFile& control, co
   if (control.checkpoint >= parting || *base.reach > parting)
     return fmt::format("its pages reach {}, beyond where it left the donor's history, {}", to_string(*base.reach),
                        to_string(parting));
+  // What was replayed beyond that can be in a hint bit, which moves no position that pg_control tells.
+  if (traces.end_of_wal > parting)
+    return fmt::format("its pg_wal goes on to {}, beyond where it left the donor's history, {}",
+                       to_string(traces.end_of_wal), to_string(parting));
   if (*base.reach > past.flushed)
     return fmt::format("its pages reach {}, the donor's WAL only {}", to_string(*base.reach), to_string(past.flushed));
   auto evidence = evidence_up_to(*base.reach, wal, control.redo);
   if (!evidence) return "its WAL does not show whose it is";
   std::string words;
   if (compare_branches(wal, donor, *evidence, evidence->from, words) != Branch::kSame) return words;
+  changes.was_primary = base.was_primary;
   changes.since = base.everything_up_to;
   changes.reach = *base.reach;
   return "";
+}
+
+// The first page of an SP-GiST index notes, without WAL, where the server that writes has room for more: that of an old
+// primary may be a page that the donor does not have (spgutils.c, SpGistUpdateMetaPage).
+bool begins_spgist(const LocalFile& file, std::uint32_t block_size) {
+  constexpr std::uint16_t kSpgistPageId = 0xFF82;  // the last bytes of each of its pages
+  std::array<std::byte, sizeof(kSpgistPageId)> id{};
+  return file.read(block_size - id.size(), id) == id.size() && std::bit_cast<std::uint16_t>(id) == kSpgistPageId;
 }
 
 }  // namespace
@@ -82,7 +98,7 @@ Ways ways_of(const FileList& files, const Target& target, const Changes& changes
       way.way = Way::kNewer;
     }
     auto here = target.open_local(std::string(files.path(file)));
-    if (!here) continue;
+    if (!here || (changes.was_primary && fork->segment == 0 && begins_spgist(*here, ways.block_size))) continue;
     way.here = here->size() / ways.block_size * ways.block_size;
     ways.files[index] = std::move(way);
   }

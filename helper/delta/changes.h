@@ -18,6 +18,7 @@ namespace standby_clone {
 struct Changes {
   Lsn since = 0;             // the base
   Lsn reach = 0;             // of its pages, at most
+  bool was_primary = false;  // it may have written what no WAL tells
   std::string control_file;  // as it was when it was judged
   DonorPast past;
 };

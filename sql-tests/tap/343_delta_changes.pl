@@ -129,6 +129,10 @@ $run = run_clone($standby, $primary, '--delta=changes', '--json', '-N', '--name'
 exit_is($run, 'completed', 'an old primary after a switchover');
 like($run->out, qr/"method":"changes"/, 'an old primary after a switchover: by what changed');
 prove_standby($standby, $primary, 'an old primary after a switchover', slot => 'old');
+# What it noted in the first page of such an index no WAL tells.
+my $index = $standby->safe_psql('postgres', "SELECT pg_relation_filepath('indexed_place_idx')");
+my @first = map { substr(content_of($_->data_dir . "/$index"), 0, 8192) } ($standby, $primary);
+ok($first[0] eq $first[1], 'an old primary after a switchover: the first page of an SP-GiST index is the donor\'s');
 
 # The directory has crashed as a primary: refused by name, and nothing is changed.
 $primary->promote;

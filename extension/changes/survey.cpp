@@ -3,8 +3,7 @@
 
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "protocol/hash.h"
 
 namespace changes {
 namespace {
@@ -114,8 +113,7 @@ protocol::SurveyResult survey(const protocol::Survey& request) {
 protocol::WalHashResult hash_wal(const protocol::WalHash& request) {
   protocol::WalHashResult result;
   List* history = readTimeLineHistory(current_timeline());
-  XXH3_state_t hash{};  // what a reset reads of it before it sets it
-  XXH3_128bits_reset_withSeed(&hash, request.seed);
+  protocol::ContentHasher hash(request.seed);
   char page[XLOG_BLCKSZ];
   char path[MAXPGPATH];
   int file = -1;
@@ -133,14 +131,12 @@ protocol::WalHashResult hash_wal(const protocol::WalHash& request) {
     std::size_t size = Min(XLOG_BLCKSZ - at % XLOG_BLCKSZ, request.to - at);
     auto offset = static_cast<off_t>(XLogSegmentOffset(at, wal_segment_size));
     if (pread(file, page, size, offset) != static_cast<ssize_t>(size)) break;
-    XXH3_128bits_update(&hash, page, size);
+    hash.add(page, size);
     at += size;
   }
   if (file >= 0) CloseTransientFile(file);
   list_free_deep(history);
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&hash));
-  std::memcpy(result.hash.data(), canonical.digest, sizeof(canonical.digest));
+  result.hash = hash.value();
   result.is_there = at >= request.to;
   return result;
 }

@@ -1,9 +1,6 @@
 // reader.cpp: from a page on this server to a frame.
 #include "extension/sender/reader.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "extension/catalogue/list.h"
 #include "extension/pg/compat.h"
 #include "extension/pg/encryption.h"
@@ -15,6 +12,7 @@
 #include "extension/sender/relation_map.h"
 #include "protocol/crc32c.h"
 #include "protocol/frame.h"
+#include "protocol/hash.h"
 
 namespace sender {
 namespace {
@@ -417,11 +415,9 @@ void answer(Reader& reader, const protocol::Compare& request) {
     std::uint64_t at = index * protocol::kChunkSize;
     std::size_t size = Min(request.length - at, std::uint64_t{protocol::kChunkSize});
     std::size_t got = look_at_chunk(reader, request.offset + at, size);
-    XXH128_canonical_t ours;
-    XXH128_canonicalFromHash(
-        &ours, XXH3_128bits_withSeed(plain_buffer(), got, reader.session->record->hash_seed));
+    auto ours = protocol::content_hash(std::as_bytes(std::span(plain_buffer(), got)), reader.session->record->hash_seed);
     const auto* theirs = request.hashes.data() + index * protocol::kChunkHashSize;
-    if (got != size || std::memcmp(ours.digest, theirs, protocol::kChunkHashSize) != 0)
+    if (got != size || std::memcmp(ours.data(), theirs, protocol::kChunkHashSize) != 0)
       differs[index / 8] |= static_cast<std::byte>(1 << (index % 8));
     else
       equal_bytes += size;

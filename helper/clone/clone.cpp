@@ -54,6 +54,9 @@ struct Ending {
   std::string remains;  // of what was made, in words
 };
 
+// Of a way asked for by name.
+const char* words_of(Delta way) { return way == Delta::kReplay ? "replay alone" : "what changed"; }
+
 // One session with one donor: another Clone goes on with what it leaves.
 class Clone {
  public:
@@ -90,6 +93,7 @@ class Clone {
   void fetch_list();
   void fetch_changes();
   void compare_instead(const std::string& why_not);
+  [[noreturn]] void refuse_way(const std::string& why_not);
   void check_what_is_there();
   void take();
   void keep_own_configuration();
@@ -273,16 +277,21 @@ void Clone::finish_earlier_clone() {
   start_.start_alone();
 }
 
+void Clone::refuse_way(const std::string& why_not) {
+  fail(Kind::kTargetRefused,
+       fmt::format("\"{}\" cannot be brought up to date by {}: {}", target_->path(), words_of(options_.way), why_not),
+       "Nothing was changed. Use --delta, which takes the way that is right.");
+}
+
 // The cheapest way that is right beyond doubt, or the one asked for.
 void Clone::choose_way() {
   const Delta way = options_.way;
   const bool is_named = way == Delta::kReplay || way == Delta::kChanges;
-  const char* refused = way == Delta::kReplay ? "brought up to date by replay alone" : "brought up to date by what changed";
   if (target_->state() != Target::State::kCluster) {
     bool goes_on = way == Delta::kChanges && target_->state() == Target::State::kResumed;  // by comparison
     if (is_named && !goes_on)
       fail(Kind::kTargetRefused,
-           fmt::format("\"{}\" holds no cluster that could be {}", target_->path(), refused),
+           fmt::format("\"{}\" holds no cluster that could be brought up to date by {}", target_->path(), words_of(way)),
            fmt::format("Run the clone without --delta={}.", way == Delta::kReplay ? "replay" : "changes"));
     return;
   }
@@ -302,11 +311,7 @@ void Clone::choose_way() {
                                         to_string(replay_->from), target_->path()));
   }
   if (way != Delta::kReplay) changes_ = judge_changes(*target_, donor, no_changes);
-  if (is_named && !changes_)
-    fail(Kind::kTargetRefused,
-         fmt::format("\"{}\" cannot be {}: {}", target_->path(), refused,
-                     way == Delta::kReplay ? no_replay : no_changes),
-         "Nothing was changed. Use --delta, which takes the way that is right.");
+  if (is_named && !changes_) refuse_way(way == Delta::kReplay ? no_replay : no_changes);
   if (changes_)
     return progress_.note(fmt::format("by what changed on the donor since {}{}", to_string(changes_->since),
                                       no_replay.empty() ? "" : ", because replay alone is not enough: " + no_replay));
@@ -399,10 +404,7 @@ void Clone::fetch_changes() {
 }
 
 void Clone::compare_instead(const std::string& why_not) {
-  if (options_.way == Delta::kChanges)
-    fail(Kind::kTargetRefused,
-         fmt::format("\"{}\" cannot be brought up to date by what changed: {}", target_->path(), why_not),
-         "Nothing was changed. Use --delta, which takes the way that is right.");
+  if (options_.way == Delta::kChanges) refuse_way(why_not);
   changes_.reset();
   session_.compare_instead();
   progress_.note("by comparison with the donor, because what changed is not known: " + why_not);

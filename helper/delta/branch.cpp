@@ -2,12 +2,10 @@
 #include "helper/delta/branch.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
 #include <random>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "protocol/hash.h"
 
 namespace standby_clone {
 namespace {
@@ -17,16 +15,9 @@ namespace {
 constexpr Lsn kProofMax = 4 * protocol::kWalHashMax;
 
 std::optional<WalHash> hash_of(const WalDirectory& wal, Lsn from, Lsn to, std::uint64_t seed) {
-  XXH3_state_t state{};  // what a reset reads of it before it sets it
-  XXH3_128bits_reset_withSeed(&state, seed);
-  if (!wal.read(from, to, [&](auto bytes) { XXH3_128bits_update(&state, bytes.data(), bytes.size()); }))
-    return std::nullopt;
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
-  WalHash hash;
-  static_assert(sizeof(canonical.digest) == sizeof(hash));
-  std::memcpy(hash.data(), canonical.digest, sizeof(hash));
-  return hash;
+  protocol::ContentHasher hash(seed);
+  if (!wal.read(from, to, [&](auto bytes) { hash.add(bytes.data(), bytes.size()); })) return std::nullopt;
+  return hash.value();
 }
 
 }  // namespace

@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "protocol/crc32c.h"
+#include "protocol/hash.h"
 
 namespace standby_clone {
 namespace {
@@ -22,10 +20,7 @@ LocalChunk hash_chunk(std::uint64_t offset, std::span<const std::byte> bytes, st
   chunk.length = static_cast<std::uint32_t>(bytes.size());
   chunk.crc = protocol::crc32c(bytes);
   chunk.is_zero = is_zero(bytes);
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed));
-  static_assert(sizeof(canonical.digest) == protocol::kChunkHashSize);
-  std::memcpy(chunk.hash.data(), canonical.digest, sizeof(canonical.digest));
+  chunk.hash = protocol::content_hash(bytes, seed);
   return chunk;
 }
 

@@ -248,13 +248,13 @@ void Stream::ask_to_compare(const Piece& piece) {
 
 // What the donor finds comes, and what is not here: that it need not look at.
 void Stream::ask_what_is_newer(const Piece& piece) {
-  std::uint64_t here = job_.ways->of(piece.file).here;
-  if (here <= piece.offset) return ask_to_read(piece);
+  static_assert(kPieceSize <= protocol::kNewerPagesMax);
+  if (job_.ways->of(piece.file).here <= piece.offset) return ask_to_read(piece);
   Ask ask;
   ask.kind = AskKind::kNewerPages;
   ask.file = piece.file;
   ask.offset = piece.offset;
-  ask.length = std::min(piece.length, std::uint64_t{protocol::kNewerPagesMax});
+  ask.length = piece.length;
   asks_.push_back(std::move(ask));
 }
 

@@ -2,7 +2,7 @@
 // the smallest limit and every block that any of them names. Nothing is ever discarded: a block beyond a limit
 // may have been written again since.
 //
-// A summary gives its forks sorted by database, tablespace, relation and fork, and the blocks of one sorted
+// A summary gives its forks sorted by tablespace, database, relation and fork, and the blocks of one sorted
 // by windows of kWindow blocks, in no order within (blkreftable.h in PostgreSQL).
 #pragma once
 
@@ -18,16 +18,16 @@ namespace changes {
 inline constexpr std::uint32_t kWindow = 65536;  // BLOCKS_PER_CHUNK of PostgreSQL
 
 struct Fork {
-  std::uint32_t database = 0, tablespace = 0, relation = 0;
+  std::uint32_t tablespace = 0, database = 0, relation = 0;
   std::uint8_t fork = 0;
   std::uint32_t limit = 0;  // UINT32_MAX: none
 
-  auto key() const { return std::tuple(database, tablespace, relation, fork); }
+  auto key() const { return std::tuple(tablespace, database, relation, fork); }
 };
 
 // Source: bool next(Fork&) goes to the next fork; unsigned blocks(std::uint32_t* to, unsigned most) takes
 // blocks of it, 0 when there are no more. Taker: begin(const Fork&), add(first, count), end(); add() in
-// ascending order.
+// ascending order; bool goes_on(), before each window.
 template <class Source>
 class Merge {
  public:
@@ -44,7 +44,7 @@ class Merge {
     for (Lane& lane : lanes_) lane.has_fork = lane.source->next(lane.fork);
   }
 
-  // One fork after the other; false when there are no more.
+  // One fork after the other; false when there are no more, or the taker does not go on.
   template <class Taker>
   bool next(Taker& taker) {
     Fork least;
@@ -57,9 +57,11 @@ class Merge {
     }
     if (!found) return false;
     taker.begin(least);
-    while (take_window(least, taker)) {
+    bool goes_on;
+    while ((goes_on = taker.goes_on()) && take_window(least, taker)) {
     }
     taker.end();
+    if (!goes_on) return false;
     for (Lane& lane : lanes_)
       if (is_at(lane, least)) lane.has_fork = lane.source->next(lane.fork);
     return true;

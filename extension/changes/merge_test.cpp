@@ -31,8 +31,8 @@ class Summary {
         std::shuffle(some.begin(), some.end(), random_);
         blocks.insert(blocks.end(), some.begin(), some.end());
       }
-      auto [database, tablespace, relation, fork] = key;
-      forks_.push_back({{database, tablespace, relation, fork, content.limit}, blocks});
+      auto [tablespace, database, relation, fork] = key;
+      forks_.push_back({{tablespace, database, relation, fork, content.limit}, blocks});
     }
   }
   bool next(Fork& fork) {
@@ -70,7 +70,12 @@ struct Taker {
     next_free = std::uint64_t{first} + count;
     for (std::uint32_t index = 0; index < count; ++index) now->blocks.insert(first + index);
   }
-  void end() { now = nullptr; }
+  void end() {
+    now = nullptr;
+    ++ended;
+  }
+  bool goes_on() { return asked++ < most_windows; }
+  unsigned asked = 0, most_windows = UINT32_MAX, ended = 0;
 };
 
 Table merged(const std::vector<Table>& tables) {
@@ -91,6 +96,19 @@ TEST(Merge, keeps_blocks_beyond_the_limit_of_another_summary) {
   Table wanted{{{1, 2, 3, 0}, {10, {5, 900}}}};
   EXPECT_EQ(merged({before, truncated}), wanted);
   EXPECT_EQ(merged({truncated, before}), wanted);
+}
+
+TEST(Merge, asks_before_each_window_whether_it_goes_on) {
+  Table table{{{1, 2, 3, 0}, {UINT32_MAX, {0, kWindow, 2 * kWindow, 3 * kWindow}}}, {{1, 2, 4, 0}, {UINT32_MAX, {0}}}};
+  Summary summary(table, 1);
+  Merge<Summary>::Lane lane;
+  lane.source = &summary;
+  Merge<Summary> merge(std::span(&lane, 1));
+  Taker taker;
+  taker.most_windows = 2;
+  EXPECT_FALSE(merge.next(taker));
+  EXPECT_EQ(taker.table, (Table{{{1, 2, 3, 0}, {UINT32_MAX, {0, kWindow}}}}));
+  EXPECT_EQ(taker.ended, 1u) << "what was begun is ended";
 }
 
 TEST(Merge, of_nothing_is_nothing) {

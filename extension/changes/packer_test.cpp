@@ -23,7 +23,7 @@ struct Received {
     protocol::ChangedFork fork;
     while (protocol::next_fork(bytes, fork)) {
       ++received.fork_count;
-      auto& [limit, ranges] = received.forks[{fork.database, fork.tablespace, fork.relation, fork.fork}];
+      auto& [limit, ranges] = received.forks[{fork.tablespace, fork.database, fork.relation, fork.fork}];
       limit = fork.limit;
       protocol::Reader read(fork.ranges);
       for (std::uint32_t index = 0; index < fork.range_count; ++index) {

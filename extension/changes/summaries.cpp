@@ -65,7 +65,7 @@ struct Source {
   bool next(Fork& fork) {
     compat::SummaryFork found;
     if (!compat::next_fork(reader, found)) return false;
-    fork = {found.database, found.tablespace, found.relation, found.fork, found.limit};
+    fork = {found.tablespace, found.database, found.relation, found.fork, found.limit};
     return true;
   }
   unsigned blocks(std::uint32_t* to, unsigned most) { return compat::next_blocks(reader, to, most); }
@@ -85,7 +85,7 @@ void merge_group(const Summary* files, int count, const Taker& taker) {
     lanes[index].source = &sources[index];
   }
   auto* merge = new (palloc(sizeof(Merge<Source>))) Merge<Source>(std::span(lanes, count));
-  while (taker.goes_on(taker.context) && merge->next(taker)) {
+  while (taker.goes_on() && merge->next(taker)) {
   }
 }
 

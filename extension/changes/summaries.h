@@ -27,12 +27,13 @@ struct Taker {
   void (*begin_fork)(void* context, const Fork& fork);
   void (*add_blocks)(void* context, std::uint32_t first, std::uint32_t count);
   void (*end_fork)(void* context);
-  bool (*goes_on)(void* context);
+  bool (*listen)(void* context);  // false: enough; at least once for each window of blocks
   // Each may wait: nothing is held meanwhile but files of this process.
 
   void begin(const Fork& fork) const { begin_fork(context, fork); }
   void add(std::uint32_t first, std::uint32_t count) const { add_blocks(context, first, count); }
   void end() const { end_fork(context); }
+  bool goes_on() const { return listen(context); }
 };
 
 // All that they say. A fork may come more than once. Returns NULL when all was read; otherwise why not, in

@@ -72,6 +72,28 @@ int read_some(void* context, void* to, int length) {
   return static_cast<int>(got);
 }
 
+// The server's reader looks at the checksum when it has read all, and trusts each count until then.
+void check_summary(SummaryReader* summary) {
+  constexpr int kPiece = 64 * 1024;
+  auto* piece = static_cast<char*>(palloc(kPiece));
+  off_t size = FileSize(summary->file);
+  if (size < 0) fail_summary("cannot read WAL summary", summary->path);
+  off_t left = size - static_cast<off_t>(sizeof(pg_crc32c));
+  pg_crc32c crc, told = 0;
+  INIT_CRC32C(crc);
+  while (left > 0) {
+    int got = read_some(summary, piece, static_cast<int>(Min(left, off_t{kPiece})));
+    if (got <= 0) break;
+    COMP_CRC32C(crc, piece, got);
+    left -= got;
+  }
+  FIN_CRC32C(crc);
+  if (left != 0 || read_some(summary, &told, sizeof(told)) != sizeof(told) || !EQ_CRC32C(crc, told))
+    fail_summary("damaged WAL summary", summary->path);
+  summary->at = 0;
+  pfree(piece);
+}
+
 struct SummarizerState {
   TimeLineID timeline;
   XLogRecPtr summarized, pending;
@@ -107,6 +129,7 @@ SummaryReader* open_summary(const char* path) {
   if (summary->file < 0) fail_summary("cannot open WAL summary", path);
   summary->next = open_readers;
   open_readers = summary;
+  check_summary(summary);
   summary->reader = CreateBlockRefTableReader(read_some, summary, summary->path, report_damage, summary);
   return summary;
 }

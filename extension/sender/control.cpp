@@ -387,7 +387,7 @@ void send_forks(void* context, protocol::Bytes forks) {
   send_part(*static_cast<Control*>(context), changed);
 }
 
-// Passes on what the merge finds, and listens between two forks.
+// Passes on what the merge finds, and listens.
 struct Changing {
   Control* control;
   changes::Packer packer;
@@ -395,13 +395,13 @@ struct Changing {
   static Changing& of(void* context) { return *static_cast<Changing*>(context); }
   static void begin(void* context, const changes::Fork& fork) { of(context).packer.begin(fork); }
   static void add(void* context, std::uint32_t first, std::uint32_t count) { of(context).packer.add(first, count); }
-  static void end(void* context) {
+  static void end(void* context) { of(context).packer.end(); }
+  static bool listen(void* context) {
     Control& control = *of(context).control;
-    of(context).packer.end();
     check_interrupts();
     if (session::monotonic_ms() - control.listened_ms >= kListenMs) serve_meanwhile(control);
+    return goes_on(control);
   }
-  static bool goes_on(void* context) { return sender::goes_on(*of(context).control); }
 };
 
 void answer_changes(Control& control, const protocol::Changes& request) {
@@ -413,7 +413,7 @@ void answer_changes(Control& control, const protocol::Changes& request) {
   auto* buffer = static_cast<std::byte*>(palloc(kBatchSize));
   Changing changing{&control, changes::Packer(std::span(buffer, kBatchSize), send_forks, &control)};
   if (why_not[0] == '\0') {
-    changes::Taker taker{&changing, Changing::begin, Changing::add, Changing::end, Changing::goes_on};
+    changes::Taker taker{&changing, Changing::begin, Changing::add, Changing::end, Changing::listen};
     const char* failure = changes::for_each_change(summaries, taker);
     if (failure != nullptr) why_not = failure;
     changing.packer.flush();

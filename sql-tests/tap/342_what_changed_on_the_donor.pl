@@ -178,12 +178,19 @@ else
 	my @summaries = sort glob $primary->data_dir . '/pg_wal/summaries/*.summary';
 	my $last = $summaries[-1];
 	my $content = slurp_file($last);
-	open my $out, '>:raw', $last or die $!;
-	print $out substr $content, 0, length($content) / 2;
-	close $out or die $!;
-	my $damaged = changes_since($since);
-	is($damaged->{is_whole}, 0, 'a damaged summary: not whole');
-	like($damaged->{reason}, qr/damaged WAL summary/, 'a damaged summary: says which');
+	# Counts of it that are trusted would be a way to write beyond the reader's memory: each byte is proved first.
+	my %damaged = ('cut' => substr($content, 0, length($content) / 2), 'empty' => '', 'of three bytes' => 'abc',
+		'longer' => $content . 'x', 'of ones' => substr($content, 0, 4) . "\xff" x (length($content) - 4));
+	$damaged{"with byte $_ flipped"} = $content ^ ("\0" x $_ . "\x80") for 0, 5, 20, 24, 30, length($content) - 1;
+	for my $how (sort keys %damaged)
+	{
+		open my $out, '>:raw', $last or die $!;
+		print $out $damaged{$how};
+		close $out or die $!;
+		my $damaged = changes_since($since);
+		is($damaged->{is_whole}, 0, "a summary $how: not whole");
+		like($damaged->{reason}, qr/damaged WAL summary/, "a summary $how: says which");
+	}
 	unlink $last or die $!;
 	like(changes_since($since)->{reason}, qr/has no WAL summary of /, 'one that was removed: a gap');
 }

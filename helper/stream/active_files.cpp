@@ -2,9 +2,11 @@
 #include "helper/stream/active_files.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
-#include "protocol/crc32c.h"
+#include "helper/base/failure.h"
 #include "helper/standby/manifest.h"
+#include "protocol/crc32c.h"
 
 namespace standby_clone {
 namespace {
@@ -38,7 +40,7 @@ void ActiveFiles::adopt(std::uint32_t file, const KnownFile& known) {
   } else {
     auto active = find(file);
     for (const auto& chunk : known.chunks) {
-      active->results.push_back({chunk.offset, chunk.length, chunk.crc});
+      active->results.push_back({.offset = chunk.offset, .length = chunk.length, .crc = chunk.crc, .is_kept = true});
       bytes += chunk.length;
     }
     // It died between the last chunk and the record of the whole.
@@ -66,8 +68,24 @@ OutputFile& ActiveFiles::output_of(Active& active, std::uint32_t file) {
   if (!active.output) {
     const File& entry = list_.files[file];
     active.output = target_.create_file(std::string(list_.path(entry)), entry.size);
+    check_kept(file, active);
   }
   return *active.output;
+}
+
+// Of a file that vanished when it was looked at, or got a second name, what should stay would be zeros: nothing may
+// ever trust the new one.
+void ActiveFiles::check_kept(std::uint32_t file, Active& active) {
+  auto& results = active.results;
+  if (!active.output || !active.output->is_new() ||
+      std::none_of(results.begin(), results.end(), [](auto& chunk) { return chunk.is_kept; }))
+    return;
+  std::string path(list_.path(list_.files[file]));
+  target_.remove_file(path);
+  if (recorder_ != nullptr) recorder_->file_removed(file, path);
+  fail(Kind::kTargetRefused,
+       fmt::format("\"{}\" is another file than when it was looked at for this clone", target_.absolute(path)),
+       "Something else removes files of this directory, or links them: end that, then run the clone again.");
 }
 
 void ActiveFiles::write(std::uint32_t file, std::uint64_t offset,
@@ -91,6 +109,7 @@ void ActiveFiles::chunk_done(std::uint32_t file, const ChunkResult& result) {
   {
     std::lock_guard lock(active->mutex);
     active->results.push_back(result);
+    check_kept(file, *active);
     if (active->results.size() < active->chunk_count) {
       if (recorder_ != nullptr && !result.is_gone && !result.is_bad && !result.is_unread)
         recorder_->chunk_written(file, list_.path(list_.files[file]),

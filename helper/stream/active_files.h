@@ -26,6 +26,7 @@ struct ChunkResult {
   bool is_gone = false;      // the file is not on the donor any more
   bool is_bad = false;       // pages with wrong checksums: not written, never to be trusted
   bool is_unread = false;    // what stays of it was not looked at: its CRC is not known
+  bool is_kept = false;      // some of it was here, and stays
 };
 
 struct CopyCounters {
@@ -75,6 +76,7 @@ class ActiveFiles {
 
   std::shared_ptr<Active> find(std::uint32_t file);
   OutputFile& output_of(Active& active, std::uint32_t file);
+  void check_kept(std::uint32_t file, Active& active);  // its mutex is held
   void finish(std::uint32_t file, Active& active);
   void put_together(File& entry, OutputFile& output, const std::vector<ChunkResult>& results);
 

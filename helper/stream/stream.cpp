@@ -438,8 +438,8 @@ void Stream::patch_done(std::uint32_t file, const Patch& patch) {
   std::uint64_t kept = patch.length - std::min(patch.length, patch.read_bytes);
   job_.counters.bytes_done += kept;
   job_.counters.bytes_kept += kept;
-  if (!patch.is_read_again)
-    return job_.files.chunk_done(file, {.offset = patch.offset, .length = patch.length, .is_unread = true});
+  ChunkResult result{.offset = patch.offset, .length = patch.length, .is_unread = !patch.is_read_again, .is_kept = kept > 0};
+  if (result.is_unread) return job_.files.chunk_done(file, result);
   auto bytes = read_local(file, patch.offset, patch.length);
   if (bytes.size() < patch.length)
     fail(Kind::kInternal, fmt::format("file \"{}\" is shorter than it was a moment ago", path_of(file)));
@@ -452,13 +452,15 @@ void Stream::patch_done(std::uint32_t file, const Patch& patch) {
                        path_of(file), patch.offset + read.offset),
            "Look into the system's log for trouble with that disk.");
   }
-  job_.files.chunk_done(file, {patch.offset, patch.length, protocol::crc32c(bytes)});
+  result.crc = protocol::crc32c(bytes);
+  job_.files.chunk_done(file, result);
 }
 
 // A chunk that is the donor's already.
-void Stream::keep(std::uint32_t file, const ChunkResult& result) {
+void Stream::keep(std::uint32_t file, ChunkResult result) {
   job_.counters.bytes_done += result.length;
   job_.counters.bytes_kept += result.length;
+  result.is_kept = result.length > 0;
   job_.files.chunk_done(file, result);
 }
 

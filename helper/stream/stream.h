@@ -130,7 +130,7 @@ class Stream {
   void take_newer_digest(const protocol::NewerDigest& digest);
   Ask take_pending(AskKind kind, std::uint32_t tag);
   void patch_done(std::uint32_t file, const Patch& patch);
-  void keep(std::uint32_t file, const ChunkResult& result);
+  void keep(std::uint32_t file, ChunkResult result);
   std::span<const std::byte> read_local(std::uint32_t file, std::uint64_t offset,
                                         std::uint32_t length);
   const File& file_of(std::uint32_t file) const { return job_.list.files[file]; }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -768,6 +769,19 @@ TEST_F(ChangesTest, a_file_that_is_longer_here_is_cut) {
   ways_.files[0].blocks = {{3, 1}, {5, 1000}};
   run([&](DonorSide& side) { serve(side, 1); });
   expect_theirs();
+}
+
+// What stays of it would be zeros.
+TEST_F(ChangesTest, a_file_that_vanishes_when_it_was_looked_at_ends_the_clone) {
+  std::string here = random_content(3 * protocol::kChunkSize), donors = here;
+  change(donors, 130);
+  have(here, donors);
+  ways_.files[0].way = Way::kListed;
+  ways_.files[0].blocks = {{130, 1}};
+  std::filesystem::remove(in_target("file"));
+  Failure failure = failure_of([&](DonorSide& side) { serve(side, 1); });
+  EXPECT_EQ(failure.kind, Kind::kTargetRefused);
+  EXPECT_FALSE(std::filesystem::exists(in_target("file"))) << "no later run may trust it";
 }
 
 TEST_F(ChangesTest, a_chunk_that_came_as_a_whole_has_its_crc) {

@@ -6,6 +6,23 @@
 #include "helper/base/failure.h"
 
 namespace standby_clone {
+namespace {
+
+// Where nothing changed in so many blocks there is no set.
+constexpr std::uint64_t kWindow = 65536;
+
+// Calls what(window, first, count) of each window that has any of [begin, end), numbered within it.
+template <class What>
+void for_each_window(std::uint64_t begin, std::uint64_t end, What what) {
+  while (begin < end) {
+    std::uint64_t window = begin / kWindow, until = std::min(end, (window + 1) * kWindow);
+    what(static_cast<std::uint32_t>(window), static_cast<std::uint32_t>(begin % kWindow),
+         static_cast<std::uint32_t>(until - begin));
+    begin = until;
+  }
+}
+
+}  // namespace
 
 void ChangeList::add(const protocol::Changed& changed) {
   protocol::Bytes rest = changed.forks;
@@ -21,7 +38,10 @@ void ChangeList::add(const protocol::Changed& changed) {
     for (std::uint32_t index = 0; index < came.range_count; ++index) {
       BlockRange range;
       read(range.first, range.count);
-      fork.blocks.push_back(range);
+      std::uint64_t end = std::min(std::uint64_t{range.first} + range.count, std::uint64_t{protocol::kNoLimit});
+      for_each_window(range.first, end, [&](std::uint32_t window, std::uint32_t first, std::uint32_t count) {
+        fork.windows[window].add(first, count);
+      });
     }
   }
   if (!rest.empty())
@@ -29,22 +49,23 @@ void ChangeList::add(const protocol::Changed& changed) {
          "Check the network between the hosts, and that both run the same pg_standby_clone.");
 }
 
-std::optional<std::vector<BlockRange>> ChangeList::blocks_of(const protocol::MainFork& fork,
-                                                             std::uint32_t segment_blocks) const {
+std::optional<BlockSet> ChangeList::blocks_of(const protocol::MainFork& fork, std::uint32_t segment_blocks) const {
   if (databases_.contains({fork.tablespace, fork.database})) return std::nullopt;
-  std::vector<BlockRange> blocks;
+  BlockSet blocks;
   auto found = forks_.find({fork.tablespace, fork.database, fork.relation});
   if (found == forks_.end()) return blocks;
+  const auto& [limit, windows] = found->second;
   std::uint64_t begin = std::uint64_t{fork.segment} * segment_blocks, end = begin + segment_blocks;
-  auto add = [&](std::uint64_t first, std::uint64_t last) {
-    first = std::max(first, begin);
-    last = std::min(last, end);
-    if (first < last)
-      blocks.push_back({static_cast<std::uint32_t>(first - begin), static_cast<std::uint32_t>(last - first)});
-  };
-  for (const BlockRange& range : found->second.blocks) add(range.first, std::uint64_t{range.first} + range.count);
-  if (found->second.limit != protocol::kNoLimit) add(found->second.limit, end);
-  put_in_order(blocks);
+  for_each_window(begin, end, [&](std::uint32_t number, std::uint32_t first, std::uint32_t count) {
+    auto window = windows.find(number);
+    if (window == windows.end()) return;
+    std::uint64_t from = first, until = from + count;
+    for (BlockRange range; (range = window->second.next(from, until)).count > 0;
+         from = std::uint64_t{range.first} + range.count)
+      blocks.add(static_cast<std::uint32_t>(number * kWindow + range.first - begin), range.count);
+  });
+  if (std::uint64_t from = std::max<std::uint64_t>(limit, begin); limit != protocol::kNoLimit && from < end)
+    blocks.add(static_cast<std::uint32_t>(from - begin), static_cast<std::uint32_t>(end - from));
   return blocks;
 }
 

@@ -6,9 +6,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 #include "helper/plan/ways.h"
 #include "protocol/frame.h"
@@ -23,14 +23,14 @@ class ChangeList {
   // That came, counted as they came.
   std::uint64_t fork_count() const { return fork_count_; }
 
-  // Of a segment of a main fork its blocks, numbered within it and in order. None where nothing can be said of single
+  // Of a segment of a main fork its blocks, numbered within it. None where nothing can be said of single
   // blocks: the database was made or removed in that tablespace.
-  std::optional<std::vector<BlockRange>> blocks_of(const protocol::MainFork& fork, std::uint32_t segment_blocks) const;
+  std::optional<BlockSet> blocks_of(const protocol::MainFork& fork, std::uint32_t segment_blocks) const;
 
  private:
   struct Fork {
     std::uint32_t limit = protocol::kNoLimit;
-    std::vector<BlockRange> blocks;
+    std::map<std::uint32_t, BlockSet> windows;  // of kWindow blocks; their number, and their blocks
   };
 
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, Fork> forks_;  // tablespace, database, relation

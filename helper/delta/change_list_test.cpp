@@ -9,11 +9,11 @@ namespace standby_clone {
 namespace {
 
 constexpr std::uint32_t kSegment = 131072;
-using Blocks = std::vector<BlockRange>;
+using Blocks = BlockSet;
 
 // As packed on the donor.
 void say(ChangeList& list, std::uint32_t database, std::uint32_t relation, std::uint8_t number, std::uint32_t limit,
-         const Blocks& blocks) {
+         const std::vector<BlockRange>& blocks) {
   std::vector<std::byte> bytes(64 + 8 * blocks.size());
   protocol::Writer writer(bytes);
   protocol::ChangedFork fork;

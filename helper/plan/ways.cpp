@@ -2,11 +2,39 @@
 #include "helper/plan/ways.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace standby_clone {
 
-std::vector<PageRange> pages_to_fetch(const std::vector<BlockRange>& blocks, std::uint64_t here,
-                                      std::uint32_t block_size, std::uint64_t offset, std::uint32_t length) {
+void BlockSet::add(std::uint32_t first, std::uint32_t count) {
+  if (count == 0) return;
+  std::uint64_t end = std::uint64_t{first} + count;
+  if (bits_.size() * 64 < end) bits_.resize((end + 63) / 64);
+  for (std::uint64_t at = first; at < end;) {
+    std::uint64_t until = std::min(end, (at / 64 + 1) * 64);
+    bits_[at / 64] |= ~std::uint64_t{0} >> (64 - (until - at)) << at % 64;
+    at = until;
+  }
+}
+
+BlockRange BlockSet::next(std::uint64_t from, std::uint64_t until) const {
+  until = std::min(until, std::uint64_t{bits_.size()} * 64);
+  std::uint64_t first = find(from, until, true);
+  if (first >= until) return {};
+  return {static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(find(first, until, false) - first)};
+}
+
+// The first one in [from, until) that is named, or is not; `until` if there is none.
+std::uint64_t BlockSet::find(std::uint64_t from, std::uint64_t until, bool is_named) const {
+  for (std::uint64_t at = from; at < until; at = (at / 64 + 1) * 64) {
+    std::uint64_t word = (is_named ? bits_[at / 64] : ~bits_[at / 64]) >> at % 64;
+    if (word != 0) return std::min(at + std::countr_zero(word), until);
+  }
+  return until;
+}
+
+std::vector<PageRange> pages_to_fetch(const BlockSet& blocks, std::uint64_t here, std::uint32_t block_size,
+                                      std::uint64_t offset, std::uint32_t length) {
   std::vector<PageRange> ranges;
   // Both within the file, the second not beyond the chunk.
   auto add = [&](std::uint64_t begin, std::uint64_t end) {
@@ -19,29 +47,14 @@ std::vector<PageRange> pages_to_fetch(const std::vector<BlockRange>& blocks, std
     else
       ranges.push_back({at, until - at});
   };
-  auto range = std::partition_point(blocks.begin(), blocks.end(), [&](const BlockRange& before) {
-    return (std::uint64_t{before.first} + before.count) * block_size <= offset;
-  });
-  for (; range != blocks.end() && std::uint64_t{range->first} * block_size < std::min(here, offset + length); ++range)
-    add(std::uint64_t{range->first} * block_size, (std::uint64_t{range->first} + range->count) * block_size);
+  // Of the blocks that begin here.
+  std::uint64_t until = (std::min(here, offset + length) + block_size - 1) / block_size;
+  BlockRange range;
+  for (std::uint64_t from = offset / block_size; (range = blocks.next(from, until)).count > 0;
+       from = std::uint64_t{range.first} + range.count)
+    add(std::uint64_t{range.first} * block_size, (std::uint64_t{range.first} + range.count) * block_size);
   add(here, UINT64_MAX);
   return ranges;
-}
-
-void put_in_order(std::vector<BlockRange>& blocks) {
-  std::sort(blocks.begin(), blocks.end(),
-            [](const BlockRange& left, const BlockRange& right) { return left.first < right.first; });
-  std::size_t kept = 0;
-  for (const BlockRange& range : blocks) {
-    if (kept > 0 && std::uint64_t{blocks[kept - 1].first} + blocks[kept - 1].count >= range.first) {
-      std::uint64_t end = std::max(std::uint64_t{blocks[kept - 1].first} + blocks[kept - 1].count,
-                                   std::uint64_t{range.first} + range.count);
-      blocks[kept - 1].count = static_cast<std::uint32_t>(end - blocks[kept - 1].first);
-    } else {
-      blocks[kept++] = range;
-    }
-  }
-  blocks.resize(kept);
 }
 
 }  // namespace standby_clone

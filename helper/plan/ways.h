@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
 #include "helper/plan/plan.h"
@@ -20,10 +21,30 @@ struct BlockRange {
   bool operator==(const BlockRange&) const = default;
 };
 
+// Blocks of one file, numbered within it: a bit for each up to the last one that is named, so that all sets of a
+// clone take no more than 1/65536 of its size, however many blocks they name and wherever these lie.
+class BlockSet {
+ public:
+  BlockSet() = default;
+  BlockSet(std::initializer_list<BlockRange> ranges) {
+    for (const BlockRange& range : ranges) add(range.first, range.count);
+  }
+
+  void add(std::uint32_t first, std::uint32_t count);
+  // The first blocks next to each other that are named, of those in [from, until); a count of 0: none.
+  BlockRange next(std::uint64_t from, std::uint64_t until) const;
+  bool operator==(const BlockSet&) const = default;
+
+ private:
+  std::uint64_t find(std::uint64_t from, std::uint64_t until, bool is_named) const;
+
+  std::vector<std::uint64_t> bits_;  // the last is not 0
+};
+
 struct FileWay {
   Way way = Way::kCompare;
-  std::uint64_t here = 0;          // bytes of it, in whole blocks
-  std::vector<BlockRange> blocks;  // kListed: of this file, in ascending order, apart from each other
+  std::uint64_t here = 0;  // bytes of it, in whole blocks
+  BlockSet blocks;         // kListed
 };
 
 // No file named: all are compared.
@@ -39,10 +60,7 @@ struct Ways {
 };
 
 // What of the chunk [offset, offset + length) of a file has to come: pages of these blocks, and what is not here.
-std::vector<PageRange> pages_to_fetch(const std::vector<BlockRange>& blocks, std::uint64_t here,
+std::vector<PageRange> pages_to_fetch(const BlockSet& blocks, std::uint64_t here,
                                       std::uint32_t block_size, std::uint64_t offset, std::uint32_t length);
-
-// In ascending order, those that touch joined.
-void put_in_order(std::vector<BlockRange>& blocks);
 
 }  // namespace standby_clone

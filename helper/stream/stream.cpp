@@ -259,7 +259,7 @@ void Stream::ask_what_is_newer(const Piece& piece) {
 }
 
 // Of the piece these blocks, numbered within the file, and what is not here.
-void Stream::ask_for_blocks(const Piece& piece, const std::vector<BlockRange>& blocks) {
+void Stream::ask_for_blocks(const Piece& piece, const BlockSet& blocks) {
   std::uint64_t here = job_.ways->of(piece.file).here;
   for (std::uint64_t at = 0; at < piece.length; at += protocol::kChunkSize) {
     Patch patch;
@@ -533,15 +533,10 @@ void Stream::take_newer_digest(const protocol::NewerDigest& digest) {
   std::size_t count = (std::size_t{digest.length} + block_size - 1) / block_size;
   if (digest.length > asked.length || digest.newer.size() != (count + 7) / 8)
     distrust("positions of other pages than were asked for");
-  std::vector<BlockRange> blocks;
+  BlockSet blocks;
   auto first = static_cast<std::uint32_t>(asked.offset / block_size);
-  for (std::uint32_t index = 0; index < count; ++index) {
-    if ((digest.newer[index / 8] >> index % 8 & std::byte{1}) == std::byte{0}) continue;
-    if (!blocks.empty() && blocks.back().first + blocks.back().count == first + index)
-      ++blocks.back().count;
-    else
-      blocks.push_back({first + index, 1});
-  }
+  for (std::uint32_t index = 0; index < count; ++index)
+    if ((digest.newer[index / 8] >> index % 8 & std::byte{1}) != std::byte{0}) blocks.add(first + index, 1);
   // Where the donor's file ends now. The rest of the piece, in chunks as they are counted, has nothing.
   std::uint64_t whole = (std::uint64_t{digest.length} + protocol::kChunkSize - 1) / protocol::kChunkSize * protocol::kChunkSize;
   piece.length = std::min<std::uint64_t>(digest.length, asked.length);

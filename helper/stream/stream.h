@@ -116,7 +116,7 @@ class Stream {
   void ask_to_read(const Piece& piece);
   void ask_to_compare(const Piece& piece);
   void ask_what_is_newer(const Piece& piece);
-  void ask_for_blocks(const Piece& piece, const std::vector<BlockRange>& blocks);
+  void ask_for_blocks(const Piece& piece, const BlockSet& blocks);
   void ask_for_pages(std::uint32_t file, Patch&& patch, const std::vector<PageRange>& ranges);
   void queue(Ask& ask);
   void handle(const Message& message);

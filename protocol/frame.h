@@ -76,11 +76,7 @@ struct SurveyResult {
   std::uint32_t timeline = 0;
   LongText history;          // of that timeline: its history file
   Text custom_managers;      // resource managers of extensions, with commas
-  std::uint8_t all_databases_young = 0;  // so many transactions are past that nothing can be said of any
-  Bytes young_databases;     // u32 each: made or moved by a transaction from `young_from` on, it may be
-  static void fields(auto& field, auto& m) {
-    field(m.flushed, m.has_wal, m.timeline, m.history, m.custom_managers, m.all_databases_young, m.young_databases);
-  }
+  static void fields(auto& field, auto& m) { field(m.flushed, m.has_wal, m.timeline, m.history, m.custom_managers); }
 };
 
 // Answers WalHash.
@@ -227,7 +223,11 @@ struct ChangesEnd {
   std::uint8_t is_whole = 0;     // otherwise what came is worth nothing
   std::uint64_t fork_count = 0;  // that came
   Text reason;                   // why it is not whole
-  static void fields(auto& field, auto& m) { field(m.is_whole, m.fork_count, m.reason); }
+  std::uint8_t all_databases_young = 0;  // so many transactions are past that nothing can be said of any
+  Bytes young_databases;         // u32 each: made or moved by a transaction from `young_from` on, it may be
+  static void fields(auto& field, auto& m) {
+    field(m.is_whole, m.fork_count, m.reason, m.all_databases_young, m.young_databases);
+  }
 };
 
 // Answers NewerPages: bit n (least significant first) is set where page n may have changed, in pages of the

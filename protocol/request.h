@@ -63,8 +63,7 @@ struct Probe {
 struct Survey {
   static constexpr auto kKind = RequestKind::kSurvey;
   Lsn since = 0;  // the directory has everything up to here
-  std::uint64_t young_from = 0;  // the oldest transaction, with its epoch, that may have done anything since
-  static void fields(auto& field, auto& m) { field(m.since, m.young_from); }
+  static void fields(auto& field, auto& m) { field(m.since); }
 };
 
 // The XXH3-128 (canonical form) of the WAL of [from, to), page headers included, as the donor has it:
@@ -161,7 +160,8 @@ struct PageHashes {
 struct Changes {
   static constexpr auto kKind = RequestKind::kChanges;
   Lsn since = 0;
-  static void fields(auto& field, auto& m) { field(m.since); }
+  std::uint64_t young_from = 0;  // the oldest transaction, with its epoch, that may have done anything since
+  static void fields(auto& field, auto& m) { field(m.since, m.young_from); }
 };
 
 // Which pages of a relation's file the donor may have changed since `since`, by the position each

@@ -49,28 +49,6 @@ protocol::Text custom_managers() {
   return {names.data, Min(static_cast<std::size_t>(names.len), std::size_t{protocol::kTextMax})};
 }
 
-// A database that is copied file by file keeps the LSNs of its template. Whose row an older transaction wrote last, it
-// was neither made nor moved since; one that is too old to be compared counts as young.
-void find_young_databases(FullTransactionId since, protocol::SurveyResult& result) {
-  std::uint64_t now = U64FromFullTransactionId(ReadNextFullTransactionId());
-  std::uint64_t then = U64FromFullTransactionId(since);
-  result.all_databases_young = now < then || now - then >= std::uint64_t{1} << 31;
-  if (result.all_databases_young) return;
-  StringInfoData oids;
-  initStringInfo(&oids);
-  Relation relation = table_open(DatabaseRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-  while (HeapTuple tuple = systable_getnext(scan)) {
-    TransactionId writer = HeapTupleHeaderGetRawXmin(tuple->t_data);
-    if (!TransactionIdFollowsOrEquals(writer, XidFromFullTransactionId(since))) continue;
-    std::uint32_t oid = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->oid;
-    appendBinaryStringInfo(&oids, reinterpret_cast<const char*>(&oid), sizeof(oid));
-  }
-  systable_endscan(scan);
-  table_close(relation, AccessShareLock);
-  result.young_databases = std::as_bytes(std::span(oids.data, static_cast<std::size_t>(oids.len)));
-}
-
 }  // namespace
 
 XLogRecPtr end_of_wal() {
@@ -104,10 +82,31 @@ protocol::SurveyResult survey(const protocol::Survey& request) {
   result.flushed = end_of_wal();
   result.has_wal = has_wal_from(request.since);
   result.custom_managers = custom_managers();
-  find_young_databases(FullTransactionIdFromU64(request.young_from), result);
   result.timeline = current_timeline();
   result.history = history_of(result.timeline);
   return result;
+}
+
+// A database that is copied file by file keeps the LSNs of its template. Whose row an older transaction wrote last, it
+// was neither made nor moved since; one that is too old to be compared counts as young.
+void find_young_databases(std::uint64_t young_from, protocol::ChangesEnd& end) {
+  FullTransactionId since = FullTransactionIdFromU64(young_from);
+  std::uint64_t now = U64FromFullTransactionId(ReadNextFullTransactionId());
+  end.all_databases_young = now < young_from || now - young_from >= std::uint64_t{1} << 31;
+  if (end.all_databases_young) return;
+  StringInfoData oids;
+  initStringInfo(&oids);
+  Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  while (HeapTuple tuple = systable_getnext(scan)) {
+    TransactionId writer = HeapTupleHeaderGetRawXmin(tuple->t_data);
+    if (!TransactionIdFollowsOrEquals(writer, XidFromFullTransactionId(since))) continue;
+    std::uint32_t oid = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->oid;
+    appendBinaryStringInfo(&oids, reinterpret_cast<const char*>(&oid), sizeof(oid));
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+  end.young_databases = std::as_bytes(std::span(oids.data, static_cast<std::size_t>(oids.len)));
 }
 
 protocol::WalHashResult hash_wal(const protocol::WalHash& request) {

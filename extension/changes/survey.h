@@ -16,6 +16,10 @@ TimeLineID current_timeline();
 // Texts are in memory of the caller's context. Within a transaction.
 protocol::SurveyResult survey(const protocol::Survey& request);
 
+// The databases whose files may be younger than their pages' LSNs say: as protocol/frame.h says of ChangesEnd. Within a
+// transaction, the backup begun: what is made later comes by its WAL. The oids are in memory of the caller's context.
+void find_young_databases(std::uint64_t young_from, protocol::ChangesEnd& end);
+
 // As protocol/request.h says of WalHash.
 protocol::WalHashResult hash_wal(const protocol::WalHash& request);
 

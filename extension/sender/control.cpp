@@ -426,6 +426,8 @@ void answer_changes(Control& control, const protocol::Changes& request) {
   end.is_whole = why_not[0] == '\0';
   end.fork_count = changing.packer.fork_count();
   end.reason = view(why_not);
+  // Where summaries are, they name what was made or moved.
+  if (!end.is_whole) changes::find_young_databases(request.young_from, end);
   send_message(end);
 }
 

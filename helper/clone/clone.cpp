@@ -139,8 +139,7 @@ class Clone {
   KnownFiles known_files_;  // durable from an earlier run
   std::optional<Replay> replay_;  // nothing is copied
   std::optional<Changes> changes_;  // what changed is
-  ChangeSource change_source_ = ChangeSource::kSummaries;
-  ChangeList change_list_;
+  ChangesFacts changes_facts_;    // until the streams know their ways
   std::optional<OwnConfiguration> own_configuration_;  // stays
   Leftovers leftovers_;
   std::unique_ptr<Copy> copy_;
@@ -297,7 +296,7 @@ void Clone::choose_way() {
   }
   if (way == Delta::kCompare) return;
   Control& control = session_.control();
-  const DonorWal donor{[&](Lsn since, std::uint64_t young_from) { return control.survey(since, young_from); },
+  const DonorWal donor{[&](Lsn since) { return control.survey(since); },
                        [&](Lsn from, Lsn to, std::uint64_t seed) { return control.hash_wal(from, to, seed); }};
   std::string no_replay, no_changes;
   if (way != Delta::kChanges) {
@@ -390,16 +389,14 @@ void Clone::fetch_changes() {
   // Of a standby the backup begins at its last restartpoint.
   if (changes_->reach > start)
     return compare_instead(fmt::format("its pages reach {}, the backup begins at {}", to_string(changes_->reach), to_string(start)));
-  control.request_changes(changes_->since);
+  progress_.detail(fmt::format("asking the donor's WAL summaries what changed since {}", to_string(changes_->since)));
+  control.request_changes(changes_->since, changes_->young_from);
   wait_until([&] { return control.changes().has_value(); });
-  ChangesFacts facts = control.take_changes();
-  if (facts.is_whole) {
-    change_list_ = std::move(facts.list);
-    return progress_.detail("what changed is told by the donor's WAL summaries");
-  }
-  std::string why_not = why_not_by_pages(*changes_, session_.donor().has_checksums, session_.donor().server_version);
+  changes_facts_ = control.take_changes();
+  const ChangesFacts& facts = changes_facts_;
+  if (facts.is_whole) return progress_.detail("what changed is told by the donor's WAL summaries");
+  std::string why_not = why_not_by_pages(facts, session_.donor().has_checksums, session_.donor().server_version);
   if (!why_not.empty()) return compare_instead(facts.why_not + ", and " + why_not);
-  change_source_ = ChangeSource::kPages;
   progress_.detail("what changed is told by the LSN of each of the donor's pages: " + facts.why_not);
 }
 
@@ -525,8 +522,8 @@ void Clone::copy() {
   copy_ = std::make_unique<Copy>(options_, session_, list_, *target_, progress_, stop_, failure_);
   copy_->set_paused(is_paused_);
   on_disk([this] { copy_->adopt(known_files_, *target_); });
-  if (changes_)
-    on_disk([this] { copy_->set_ways(ways_of(list_, *target_, *changes_, change_source_, change_list_)); });
+  if (changes_) on_disk([this] { copy_->set_ways(ways_of(list_, *target_, *changes_, changes_facts_)); });
+  changes_facts_ = {};
   known_files_ = {};
   copy_->start();
   wait_until([&] { return copy_->is_done(); });

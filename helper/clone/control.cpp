@@ -106,9 +106,9 @@ ProbeFacts Control::probe(const std::string& name) {
   return *probe_;
 }
 
-DonorPast Control::survey(Lsn since, std::uint64_t young_from) {
+DonorPast Control::survey(Lsn since) {
   past_.reset();
-  connection_->send_request(protocol::Survey{since, young_from});
+  connection_->send_request(protocol::Survey{since});
   wait_for_answer([this] { return past_.has_value(); });
   return *past_;
 }
@@ -139,7 +139,7 @@ void Control::attach(std::unique_ptr<Connection> connection) {
   }
   if (wants_changes_ && !whole_changes_) {
     changes_ = {};
-    send(protocol::Changes{*wants_changes_});
+    send(*wants_changes_);
   }
   if (wants_label_ && !label_) send(protocol::End{});
   if (wants_slot_ && !status_.handed_over) send(protocol::AckLabel{});
@@ -235,9 +235,9 @@ void Control::request_list() {
   send(protocol::List{});
 }
 
-void Control::request_changes(Lsn since) {
-  wants_changes_ = since;
-  send(protocol::Changes{since});
+void Control::request_changes(Lsn since, std::uint64_t young_from) {
+  wants_changes_ = {since, young_from};
+  send(*wants_changes_);
 }
 
 void Control::request_end() {
@@ -357,13 +357,7 @@ void Control::handle(const Message& message) {
     case FrameKind::kSurveyResult: {
       auto result = decode_or_distrust<protocol::SurveyResult>(message);
       past_.emplace(DonorPast{result.flushed, result.has_wal != 0, result.timeline, std::string(result.history.text),
-                              std::string(result.custom_managers), result.all_databases_young != 0, {}});
-      protocol::Reader read(result.young_databases);
-      for (std::size_t left = result.young_databases.size() / 4; left > 0; --left) {
-        std::uint32_t oid = 0;
-        read(oid);
-        past_->young_databases.insert(oid);
-      }
+                              std::string(result.custom_managers)});
       return;
     }
     case FrameKind::kWalHashResult: {
@@ -408,6 +402,13 @@ void Control::handle(const Message& message) {
       auto end = decode_or_distrust<protocol::ChangesEnd>(message);
       changes_.is_whole = end.is_whole != 0;
       changes_.why_not = end.reason;
+      changes_.all_databases_young = end.all_databases_young != 0;
+      protocol::Reader read(end.young_databases);
+      for (std::size_t left = end.young_databases.size() / 4; left > 0; --left) {
+        std::uint32_t oid = 0;
+        read(oid);
+        changes_.young_databases.insert(oid);
+      }
       if (changes_.is_whole && changes_.list.fork_count() != end.fork_count) distrust("changes of other forks than it counted");
       whole_changes_ = std::move(changes_);
       changes_ = {};

@@ -61,12 +61,6 @@ struct StatusFacts {
   protocol::Method method = protocol::Method::kFull;
 };
 
-struct ChangesFacts {
-  ChangeList list;
-  bool is_whole = false;
-  std::string why_not;
-};
-
 struct LabelFacts {
   protocol::Lsn start_lsn = 0, stop_lsn = 0;
   std::uint32_t start_timeline = 0, stop_timeline = 0;
@@ -98,7 +92,7 @@ class Control {
   // Does the donor find the probe of this name under its own paths? Before begin().
   ProbeFacts probe(const std::string& name);
   // What it has of the WAL from there on. Before begin(), as is hash_wal().
-  DonorPast survey(Lsn since, std::uint64_t young_from);
+  DonorPast survey(Lsn since);
   std::optional<WalHash> hash_wal(Lsn from, Lsn to, std::uint64_t seed);
   SessionFacts begin(const protocol::Begin& request);
 
@@ -113,7 +107,7 @@ class Control {
   // The last one once more, if it is long ago and the connection is there. Any thread.
   void repeat_beat() noexcept;
   void request_list();
-  void request_changes(Lsn since);
+  void request_changes(Lsn since, std::uint64_t young_from);
   void request_end();
   void acknowledge_label();
   void acknowledge_pause();
@@ -164,7 +158,7 @@ class Control {
   std::optional<DonorPast> past_;
   std::optional<std::optional<WalHash>> wal_hash_;
   bool wants_list_ = false, wants_label_ = false, wants_slot_ = false;
-  std::optional<Lsn> wants_changes_;
+  std::optional<protocol::Changes> wants_changes_;
   std::optional<protocol::State> outcome_;
   std::string outcome_error_;
   std::uint64_t wire_bytes_ = 0;

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "helper/base/lsn.h"
@@ -23,14 +22,12 @@ struct DonorPast {
   Timeline timeline = 0;
   std::string history;   // of that timeline: its history file
   std::string custom_managers;   // resource managers of extensions
-  bool all_databases_young = false;
-  std::set<std::uint32_t> young_databases;  // may have been copied file by file since
 };
 
 using WalHash = std::array<std::byte, protocol::kChunkHashSize>;
 
 struct DonorWal {
-  std::function<DonorPast(Lsn since, std::uint64_t young_from)> survey;
+  std::function<DonorPast(Lsn since)> survey;
   // Of [from, to), at most protocol::kWalHashMax bytes; none if the donor does not have all of it.
   std::function<std::optional<WalHash>(Lsn from, Lsn to, std::uint64_t seed)> hash;
 };

@@ -38,4 +38,13 @@ class ChangeList {
   std::uint64_t fork_count_ = 0;
 };
 
+// What the donor says has changed, once the backup has begun.
+struct ChangesFacts {
+  ChangeList list;
+  bool is_whole = false;  // the list is, by WAL summaries; otherwise the LSNs of pages have to tell
+  std::string why_not;
+  bool all_databases_young = false;         // nobody knows which are
+  std::set<std::uint32_t> young_databases;  // may have been copied file by file since
+};
+
 }  // namespace standby_clone

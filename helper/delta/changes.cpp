@@ -17,7 +17,7 @@ std::string why_not_changes(const Target& target, const ControlFile& control, co
   // Such WAL names no blocks, and leaves their LSNs alone.
   if (control.wal_level_is_minimal) return "its WAL was written with wal_level = minimal";
   if (std::string name = other_start_of(target); !name.empty()) return fmt::format("it holds a {}", name);
-  DonorPast& past = changes.past = donor.survey(control.redo, control.first_young_transaction());
+  DonorPast& past = changes.past = donor.survey(control.redo);
   if (!past.custom_managers.empty())
     return fmt::format("extensions write WAL of their own on the donor ({})", past.custom_managers);
   if (past.timeline > 1 && past.history.empty()) return "the donor lacks the history of its timeline";
@@ -45,6 +45,7 @@ std::string why_not_changes(const Target& target, const ControlFile& control, co
   if (compare_branches(wal, donor, *evidence, evidence->from, words) != Branch::kSame) return words;
   changes.was_primary = base.was_primary;
   changes.since = base.everything_up_to;
+  changes.young_from = control.first_young_transaction();
   changes.reach = *base.reach;
   return "";
 }
@@ -68,17 +69,16 @@ std::optional<Changes> judge_changes(const Target& target, const DonorWal& donor
   return changes;
 }
 
-std::string why_not_by_pages(const Changes& changes, bool has_checksums, int server_version) {
+std::string why_not_by_pages(const ChangesFacts& facts, bool has_checksums, int server_version) {
   // A page that becomes all-visible keeps its LSN; with the donor's visibility map rows would come back later.
   if (!has_checksums) return "without data checksums the LSN of a page does not tell all that changed in it";
   // Who has them now may have been without them for a while.
   if (server_version >= 190000) return "data checksums can be switched while that server runs";
-  if (changes.past.all_databases_young) return "it lies more than 2^31 transactions back";
+  if (facts.all_databases_young) return "it lies more than 2^31 transactions back";
   return "";
 }
 
-Ways ways_of(const FileList& files, const Target& target, const Changes& changes, ChangeSource source,
-             const ChangeList& list) {
+Ways ways_of(const FileList& files, const Target& target, const Changes& changes, const ChangesFacts& facts) {
   Ways ways;
   ways.block_size = target.cluster().block_size;
   ways.since = changes.since;
@@ -88,13 +88,13 @@ Ways ways_of(const FileList& files, const Target& target, const Changes& changes
     auto fork = file.is_relation ? protocol::main_fork_of(files.path(file)) : std::nullopt;
     if (!fork) continue;
     FileWay way;
-    if (source == ChangeSource::kSummaries) {
-      auto blocks = list.blocks_of(*fork, target.cluster().segment_blocks);
+    if (facts.is_whole) {
+      auto blocks = facts.list.blocks_of(*fork, target.cluster().segment_blocks);
       if (!blocks) continue;
       way.way = Way::kListed;
       way.blocks = std::move(*blocks);
     } else {
-      if (changes.past.young_databases.contains(fork->database)) continue;
+      if (facts.young_databases.contains(fork->database)) continue;
       way.way = Way::kNewer;
     }
     auto here = target.open_local(std::string(files.path(file)));

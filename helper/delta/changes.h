@@ -19,6 +19,7 @@ struct Changes {
   Lsn since = 0;             // the base
   Lsn reach = 0;             // of its pages, at most
   bool was_primary = false;  // it may have written what no WAL tells
+  std::uint64_t young_from = 0;  // the oldest transaction that may have done anything since the base
   std::string control_file;  // as it was when it was judged
   DonorPast past;
 };
@@ -27,18 +28,10 @@ struct Changes {
 // in words that can follow "changes: ".
 std::optional<Changes> judge_changes(const Target& target, const DonorWal& donor, std::string& why_not);
 
-// Where the donor's blocks that changed are known from.
-enum class ChangeSource {
-  kSummaries,  // of its WAL
-  kPages,      // their LSNs
-};
-
 // Why the LSNs of pages do not tell all that changed; empty if they do.
-std::string why_not_by_pages(const Changes& changes, bool has_checksums, int server_version);
+std::string why_not_by_pages(const ChangesFacts& facts, bool has_checksums, int server_version);
 
-// How each file of the list becomes current. Looks at each of them; before anything is written. `list` is of
-// kSummaries.
-Ways ways_of(const FileList& files, const Target& target, const Changes& changes, ChangeSource source,
-             const ChangeList& list);
+// How each file of the list becomes current. Looks at each of them; before anything is written.
+Ways ways_of(const FileList& files, const Target& target, const Changes& changes, const ChangesFacts& facts);
 
 }  // namespace standby_clone

@@ -36,7 +36,7 @@ std::string why_not_replay(const Target& target, const ControlFile& control, con
                            Replay& replay) {
   if (control.wal_level_is_minimal) return "its WAL was written with wal_level = minimal";
   if (std::string name = other_start_of(target); !name.empty()) return fmt::format("it holds a {}", name);
-  replay.past = donor.survey(control.redo, control.first_young_transaction());
+  replay.past = donor.survey(control.redo);
   if (replay.past.timeline > 1 && replay.past.history.empty())
     return "the donor lacks the history of its timeline";
   History theirs(replay.past.timeline, replay.past.history);
@@ -64,7 +64,7 @@ std::string why_not_replay(const Target& target, const ControlFile& control, con
   replay.from = control.redo;
   if (!replay.past.has_wal) {
     replay.from = segment_start(traces.end_of_wal, control.wal_segment_size);
-    if (!donor.survey(replay.from, 0).has_wal)
+    if (!donor.survey(replay.from).has_wal)
       return fmt::format("the donor does not have all WAL from {} on", to_string(replay.from));
   }
   auto evidence = evidence_up_to(traces.end_of_wal, wal, control.redo);

@@ -120,8 +120,8 @@ with_position($kept);
 
 sub changes_since
 {
-	my ($lsn) = @_;
-	$control->request(Wire::changes($lsn));
+	my ($lsn, $young_from) = @_;
+	$control->request(Wire::changes($lsn, $young_from));
 	my (%forks, $count);
 	while (my ($type, $body) = $control->message)
 	{
@@ -131,9 +131,10 @@ sub changes_since
 		substr $body, 0, 1, '';
 		if ($kind == $Wire::FRAME{changes_end})
 		{
-			my ($is_whole, $fork_count, $reason) = unpack 'C Q< v/a', $body;
+			my ($is_whole, $fork_count, $reason, $all_young, $young) = unpack 'C Q< v/a C a*', $body;
 			is($count // 0, $fork_count, 'all forks came') if $is_whole;
-			return { is_whole => $is_whole, forks => \%forks, reason => $reason };
+			return { is_whole => $is_whole, forks => \%forks, reason => $reason, all_young => $all_young,
+				young => join ' ', sort { $a <=> $b } unpack 'V*', $young };
 		}
 		next unless $kind == $Wire::FRAME{changed};
 		while (length $body)
@@ -153,6 +154,14 @@ sub changes_since
 	}
 	die "the connection ended\n";
 }
+
+# What is copied file by file keeps the LSNs of its template: asked when the backup has begun, none is overlooked.
+my $young_from = $primary->safe_psql('postgres', 'SELECT pg_snapshot_xmax(pg_current_snapshot())::text');
+$primary->safe_psql('postgres', 'CREATE DATABASE copied STRATEGY file_copy');
+my $copied = $primary->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = 'copied'");
+my $untold = $summarizes ? 8 : $since;
+is(changes_since($untold, $young_from)->{young}, $copied, 'a database made since is young, though the backup had begun');
+is(changes_since($untold, $young_from + 2**31)->{all_young}, 1, 'of a transaction that has not been nothing is known');
 
 if (!$summarizes)
 {

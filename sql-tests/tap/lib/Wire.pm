@@ -183,7 +183,7 @@ sub page_hashes
 	return pack('C V Q< V', $REQUEST{page_hashes}, 0, $with{offset} // 0, $with{length} // 8192) . text($path);
 }
 
-sub changes { my ($since) = @_; return pack 'C Q<', $REQUEST{changes}, $since }
+sub changes { my ($since, $young_from) = @_; return pack 'C Q< Q<', $REQUEST{changes}, $since, $young_from // 0 }
 
 sub newer_pages
 {

@@ -24,8 +24,8 @@ sub start_into
 		open STDOUT, '>&', $out;
 		open STDERR, '>&', $err;
 		exec 'pg_standby_clone', '-D', $place->data_dir, '-h', $primary->host, '-p', $primary->port,
-		  '-w', '-N', '--no-slot', '--name', $name, '-Z', 'none', '-r', '3M', @options;
-		POSIX::_exit(127);
+		  '-w', '-N', '--no-slot', '--name', $name, '-Z', 'none', '-r', '3M', @options
+		  or POSIX::_exit(127);
 	}
 	return $pid;
 }

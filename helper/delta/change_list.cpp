@@ -54,17 +54,17 @@ std::optional<BlockSet> ChangeList::blocks_of(const protocol::MainFork& fork, st
   BlockSet blocks;
   auto found = forks_.find({fork.tablespace, fork.database, fork.relation});
   if (found == forks_.end()) return blocks;
-  const auto& [limit, windows] = found->second;
+  const Fork& changed = found->second;
   std::uint64_t begin = std::uint64_t{fork.segment} * segment_blocks, end = begin + segment_blocks;
   for_each_window(begin, end, [&](std::uint32_t number, std::uint32_t first, std::uint32_t count) {
-    auto window = windows.find(number);
-    if (window == windows.end()) return;
+    auto window = changed.windows.find(number);
+    if (window == changed.windows.end()) return;
     std::uint64_t from = first, until = from + count;
     for (BlockRange range; (range = window->second.next(from, until)).count > 0;
          from = std::uint64_t{range.first} + range.count)
       blocks.add(static_cast<std::uint32_t>(number * kWindow + range.first - begin), range.count);
   });
-  if (std::uint64_t from = std::max<std::uint64_t>(limit, begin); limit != protocol::kNoLimit && from < end)
+  if (std::uint64_t from = std::max<std::uint64_t>(changed.limit, begin); changed.limit != protocol::kNoLimit && from < end)
     blocks.add(static_cast<std::uint32_t>(from - begin), static_cast<std::uint32_t>(end - from));
   return blocks;
 }

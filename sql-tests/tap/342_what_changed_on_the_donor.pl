@@ -155,14 +155,6 @@ sub changes_since
 	die "the connection ended\n";
 }
 
-# What is copied file by file keeps the LSNs of its template: asked when the backup has begun, none is overlooked.
-my $young_from = $primary->safe_psql('postgres', 'SELECT pg_snapshot_xmax(pg_current_snapshot())::text');
-$primary->safe_psql('postgres', 'CREATE DATABASE copied STRATEGY file_copy');
-my $copied = $primary->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = 'copied'");
-my $untold = $summarizes ? 8 : $since;
-is(changes_since($untold, $young_from)->{young}, $copied, 'a database made since is young, though the backup had begun');
-is(changes_since($untold, $young_from + 2**31)->{all_young}, 1, 'of a transaction that has not been nothing is known');
-
 if (!$summarizes)
 {
 	my $changes = changes_since($since);
@@ -203,6 +195,13 @@ else
 	unlink $last or die $!;
 	like(changes_since($since)->{reason}, qr/has no WAL summary of /, 'one that was removed: a gap');
 }
+
+# What is copied file by file keeps the LSNs of its template: asked when the backup has begun, none is overlooked.
+my $young_from = $primary->safe_psql('postgres', 'SELECT pg_snapshot_xmax(pg_current_snapshot())::text');
+$primary->safe_psql('postgres', 'CREATE DATABASE copied STRATEGY file_copy');
+my $copied = $primary->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = 'copied'");
+is(changes_since(8, $young_from)->{young}, $copied, 'a database made since is young, though the backup had begun');
+is(changes_since(8, $young_from + 2**31)->{all_young}, 1, 'of a transaction that has not been nothing is known');
 
 # The clone is none the worse for it.
 $control->request(Wire::heartbeat());

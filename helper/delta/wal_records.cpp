@@ -24,22 +24,24 @@ constexpr std::uint16_t kFirstIsContinuation = 0x1, kIsLong = 0x2, kFirstIsOverw
 
 // XLogRecord.
 constexpr std::uint32_t kRecordHeader = 24;
-constexpr std::size_t kPreviousAt = 8, kInfoAt = 16, kManagerAt = 17, kCrcAt = 20;
+constexpr std::size_t kTransactionAt = 4, kPreviousAt = 8, kInfoAt = 16, kManagerAt = 17, kCrcAt = 20;
 // XLogRecordMaxSize of PostgreSQL 16 and later; a length beyond it is no record's.
 constexpr std::uint32_t kRecordMax = 1020 * 1024 * 1024;
 
 // Headers of a record's parts.
 constexpr std::uint8_t kMaxBlock = 32, kDataShort = 255, kDataLong = 254, kOrigin = 253, kTopXid = 252;
-constexpr std::uint8_t kHasImage = 0x10, kSameRelation = 0x80;
+constexpr std::uint8_t kForkMask = 0x0F, kHasImage = 0x10, kSameRelation = 0x80;
 constexpr std::uint8_t kImageHasHole = 0x01, kImageCompressed = 0x04 | 0x08 | 0x10;
 
-constexpr std::uint8_t kXlog = 0, kTransaction = 1;  // rmgrlist.h
+// rmgrlist.h
+constexpr std::uint8_t kXlog = 0, kTransaction = 1, kDatabase = 4, kTablespace = 5, kRelationMap = 7, kLogicalMessage = 21;
 // pg_control.h: opcodes of the XLOG resource manager.
 constexpr std::uint8_t kShutdownCheckpoint = 0x00, kOnlineCheckpoint = 0x10, kSwitch = 0x40,
-                       kEndOfRecovery = 0x90;
+                       kEndOfRecovery = 0x90, kNoOperation = 0x20, kNextOid = 0x30, kBackupEnd = 0x50,
+                       kRestorePoint = 0x70, kImageForHint = 0xA0, kImage = 0xB0, kCheckpointRedo = 0xE0;
 // xact.h: opcodes of the transaction manager, in bits 4 to 6.
 constexpr std::uint8_t kTransactionMask = 0x70, kCommit = 0x00, kAbort = 0x20, kCommitPrepared = 0x30,
-                       kAbortPrepared = 0x40;
+                       kAbortPrepared = 0x40, kAssignment = 0x50, kInvalidations = 0x60;
 
 template <class Number>
 Number number_at(std::span<const std::byte> bytes, std::size_t at) {
@@ -52,11 +54,13 @@ std::uint32_t header_size(std::uint16_t info) { return info & kIsLong ? kLongHea
 
 constexpr Lsn aligned(Lsn at) { return (at + 7) & ~Lsn{7}; }
 
-// The last of a record's parts, behind the headers of all; none if they make no sense.
-std::optional<std::span<const std::byte>> main_data_of(std::span<const std::byte> record) {
+// The last of a record's parts, behind the headers of all, which name the blocks; none if they make no sense.
+std::optional<std::span<const std::byte>> main_data_of(std::span<const std::byte> record,
+                                                       std::vector<WalBlock>& blocks) {
+  blocks.clear();
   std::size_t at = kRecordHeader;
   std::size_t block_bytes = 0;
-  auto has = [&](std::size_t size) { return record.size() - at >= size; };
+  auto has = [&](std::size_t size) { return at <= record.size() && record.size() - at >= size; };
   while (has(1)) {
     auto id = std::to_integer<std::uint8_t>(record[at]);
     std::size_t main_size = 0;
@@ -82,8 +86,19 @@ std::optional<std::span<const std::byte>> main_data_of(std::span<const std::byte
         auto image = std::to_integer<std::uint8_t>(record[at + 4]);
         at += 5 + (image & kImageHasHole && image & kImageCompressed ? 2 : 0);
       }
-      at += (flags & kSameRelation ? 0 : 12) + 4;
-      if (at > record.size()) return std::nullopt;
+      bool is_same_relation = flags & kSameRelation;
+      if (!has((is_same_relation ? 0 : 12) + 4) || (is_same_relation && blocks.empty())) return std::nullopt;
+      WalBlock block = is_same_relation ? blocks.back() : WalBlock{};
+      if (!is_same_relation) {
+        block.tablespace = number_at<std::uint32_t>(record, at);
+        block.database = number_at<std::uint32_t>(record, at + 4);
+        block.relation = number_at<std::uint32_t>(record, at + 8);
+        at += 12;
+      }
+      block.fork = flags & kForkMask;
+      block.block = number_at<std::uint32_t>(record, at);
+      at += 4;
+      blocks.push_back(block);
       if (at + block_bytes == record.size()) return record.subspan(record.size());
       continue;
     } else {
@@ -107,6 +122,31 @@ bool WalRecord::carries_time() const {
   std::uint8_t operation = info & kTransactionMask;
   return operation == kCommit || operation == kAbort || operation == kCommitPrepared ||
          operation == kAbortPrepared;
+}
+
+std::optional<bool> WalRecord::commits() const {
+  if (resource_manager != kTransaction) return std::nullopt;
+  std::uint8_t operation = info & kTransactionMask;
+  if (operation != kCommit && operation != kAbort) return std::nullopt;
+  return operation == kCommit;
+}
+
+bool WalRecord::shows_in_blocks() const {
+  switch (resource_manager) {
+    case kXlog:
+      for (std::uint8_t plain : {kOnlineCheckpoint, kNoOperation, kNextOid, kSwitch, kBackupEnd, kRestorePoint,
+                                 kImageForHint, kImage, kCheckpointRedo})
+        if (info == plain) return true;
+      return false;
+    case kTransaction: {
+      std::uint8_t operation = info & kTransactionMask;
+      return commits() || operation == kAssignment || operation == kInvalidations;
+    }
+    case kDatabase:
+    case kTablespace:
+    case kRelationMap: return false;
+    default: return resource_manager <= kLogicalMessage;
+  }
 }
 
 // --- segments ---------------------------------------------------------------------------
@@ -231,13 +271,15 @@ std::optional<WalRecord> WalRecords::next() {
     if (crc != number_at<std::uint32_t>(bytes, kCrcAt) || previous >= begin ||
         (previous_ != 0 && previous != previous_))
       return std::nullopt;
-    auto main_data = main_data_of(bytes);
+    auto main_data = main_data_of(bytes, blocks_);
     if (!main_data) return std::nullopt;
     WalRecord record;
     record.begin = begin;
+    record.transaction = number_at<std::uint32_t>(bytes, kTransactionAt);
     record.resource_manager = number_at<std::uint8_t>(bytes, kManagerAt);
     record.info = number_at<std::uint8_t>(bytes, kInfoAt) & 0xF0;
     record.main_data = *main_data;
+    record.blocks = blocks_;
     // Behind a switch the rest of its segment is empty.
     if (record.resource_manager == kXlog && record.info == kSwitch)
       end = segment_start(end + directory_.segment_size() - 1, directory_.segment_size());
@@ -246,6 +288,21 @@ std::optional<WalRecord> WalRecords::next() {
     at_ = end;
     return record;
   }
+}
+
+std::optional<Lsn> first_record_in_segment(const WalDirectory& directory, Lsn at) {
+  const Lsn start = segment_start(at, directory.segment_size());
+  std::vector<std::byte> page(directory.page_size());
+  // Each page says how much of the record that began before it is yet to come.
+  for (Lsn where = start; where < start + directory.segment_size(); where += page.size()) {
+    if (!directory.read_page(where, page) || number_at<std::uint64_t>(page, kPageAddressAt) != where)
+      return std::nullopt;
+    auto info = number_at<std::uint16_t>(page, kPageInfoAt);
+    if (!(info & kFirstIsContinuation)) return where;
+    auto remainder = number_at<std::uint32_t>(page, kPageRemainderAt);
+    if (remainder <= page.size() - header_size(info)) return aligned(where + header_size(info) + remainder);
+  }
+  return std::nullopt;
 }
 
 // --- what they prove ------------------------------------------------------------------------

@@ -15,18 +15,34 @@
 
 namespace standby_clone {
 
+// A block that a record names.
+struct WalBlock {
+  std::uint32_t tablespace = 0, database = 0, relation = 0;
+  std::uint8_t fork = 0;  // 0: the main one
+  std::uint32_t block = 0;
+  auto operator<=>(const WalBlock&) const = default;
+};
+
 struct WalRecord {
   Lsn begin = 0;
   Lsn end = 0;  // where the next one may begin: a multiple of 8
+  std::uint32_t transaction = 0;  // that wrote it; 0: none
   std::uint8_t resource_manager = 0;
   std::uint8_t info = 0;  // with the resource manager's four bits only
-  std::span<const std::byte> main_data;  // until the next record is read
+  // Both until the next record is read.
+  std::span<const std::byte> main_data;
+  std::span<const WalBlock> blocks;
 
   // Does it carry the moment it was written (commit, abort, checkpoint, end of recovery)? Two servers
   // that went their own ways from one copy differ in it, whatever else is alike.
   bool carries_time() const;
   // Of a primary's checkpoint.
   bool is_checkpoint() const;
+  // Did `transaction` end by it: true if it was committed, false if it was aborted.
+  std::optional<bool> commits() const;
+  // Is all that it did to relations in the blocks that it names, or known by how a transaction ended? Not so where a
+  // server began, files were moved, or a prepared transaction ended.
+  bool shows_in_blocks() const;
 };
 
 // What the segments of one pg_wal hold, of one history.
@@ -73,8 +89,12 @@ class WalRecords {
   Lsn previous_ = 0;  // begin of the record before, 0: not known
   Lsn page_at_ = 0;
   std::vector<std::byte> page_, record_;
+  std::vector<WalBlock> blocks_;
   bool has_page_ = false;
 };
+
+// Where the first record begins that begins in the segment of `at`; none if the pages up to it are not there.
+std::optional<Lsn> first_record_in_segment(const WalDirectory& directory, Lsn at);
 
 // Which bytes of the WAL show that two servers wrote one history up to `until`: from the youngest record
 // that carries a time, and ends before or at `until`, on. None if the WAL from `redo` to `until` is not all

@@ -20,16 +20,42 @@ class Wal {
   explicit Wal(Lsn start) : start_(start), at_(start), bytes_(kSegment, '\0') {}
 
   // A record with that much main data; returns where it begins.
-  Lsn add(std::uint8_t manager, std::uint8_t info, std::size_t main_size, std::size_t keep = SIZE_MAX) {
-    std::string body;
-    if (main_size > 255) {
-      body = "\xFE" + std::string(4, '\0');
-      auto size = static_cast<std::uint32_t>(main_size);
-      std::memcpy(body.data() + 1, &size, 4);
-    } else if (main_size > 0) {
-      body = std::string("\xFF") + static_cast<char>(main_size);
+  Lsn add(std::uint8_t manager, std::uint8_t info, std::size_t main_size, std::size_t keep = SIZE_MAX,
+          const std::vector<WalBlock>& blocks = {}) {
+    std::string body, block_data;
+    for (std::size_t index = 0; index < blocks.size(); ++index) {
+      const WalBlock& block = blocks[index];
+      bool is_same = index > 0 && block.relation == blocks[index - 1].relation;
+      bool has_image = index % 2 == 0;
+      std::string header(4, '\0');
+      header[0] = static_cast<char>(index);
+      header[1] = static_cast<char>(block.fork | (is_same ? 0x80 : 0) | (has_image ? 0x10 : 0x20));
+      put(header, 2, std::uint16_t{3});
+      block_data += "abc";
+      if (has_image) {  // with a hole, compressed
+        std::string image(7, '\0');
+        put(image, 0, std::uint16_t{200});
+        image[4] = 0x01 | 0x04;
+        header += image;
+        block_data += std::string(200, 'i');
+      }
+      std::string place(is_same ? 4 : 16, '\0');
+      if (!is_same) {
+        put(place, 0, block.tablespace);
+        put(place, 4, block.database);
+        put(place, 8, block.relation);
+      }
+      put(place, place.size() - 4, block.block);
+      body += header + place;
     }
-    body += std::string(main_size, 'm');
+    std::string main_header;
+    if (main_size > 255) {
+      main_header = "\xFE" + std::string(4, '\0');
+      put(main_header, 1, static_cast<std::uint32_t>(main_size));
+    } else if (main_size > 0) {
+      main_header = std::string("\xFF") + static_cast<char>(main_size);
+    }
+    body += main_header + block_data + std::string(main_size, 'm');
     std::string record(24, '\0');
     put(record, 0, static_cast<std::uint32_t>(24 + body.size()));
     put(record, 8, previous_);
@@ -104,6 +130,84 @@ TEST_F(WalRecordsTest, each_is_found_also_across_pages) {
   EXPECT_FALSE(records.next());
   EXPECT_EQ(records.at(), wal.end());
   EXPECT_EQ(end_of_valid_wal(directory, start), wal.end());
+}
+
+TEST(WalRecord, tells_whether_blocks_and_ends_of_transactions_are_all_that_it_did) {
+  auto shows = [](std::uint8_t manager, std::uint8_t info) {
+    WalRecord record;
+    record.resource_manager = manager;
+    record.info = info;
+    return record.shows_in_blocks();
+  };
+  constexpr std::uint8_t kShutdown = 0x00, kParameters = 0x60, kEndOfRecovery = 0x90, kPrepare = 0x10,
+                         kCommitPrepared = 0x30, kDatabase = 4, kRelationMap = 7, kExtensions = 128;
+  EXPECT_TRUE(shows(kHeap, kInsert));
+  EXPECT_TRUE(shows(kXlog, kOnlineCheckpoint));
+  EXPECT_TRUE(shows(kXact, kCommit | 0x80)) << "with more in it";
+  for (std::uint8_t info : {kShutdown, kParameters, kEndOfRecovery})
+    EXPECT_FALSE(shows(kXlog, info)) << "a server began";
+  for (std::uint8_t info : {kPrepare, kCommitPrepared}) EXPECT_FALSE(shows(kXact, info));
+  for (std::uint8_t manager : {kDatabase, kRelationMap, kExtensions}) EXPECT_FALSE(shows(manager, 0));
+}
+
+TEST(WalRecord, tells_how_its_transaction_ended) {
+  WalRecord record;
+  record.resource_manager = kXact;
+  EXPECT_EQ(record.commits(), true);
+  record.info = 0x20 | 0x80;
+  EXPECT_EQ(record.commits(), false);
+  record.info = 0x30;
+  EXPECT_EQ(record.commits(), std::nullopt) << "of another transaction, which was prepared";
+  record.resource_manager = kHeap;
+  record.info = 0;
+  EXPECT_EQ(record.commits(), std::nullopt);
+}
+
+TEST_F(WalRecordsTest, the_first_of_a_segment_is_found_behind_what_began_before_it) {
+  for (std::size_t size : {10, 5000, 8128, 30000, 70000}) {
+    // The record begins in the segment before: as much of it as lies here is what its pages say.
+    std::string segment(kSegment, '\0');
+    Lsn at = start;
+    std::size_t left = size;
+    auto put = [&](std::size_t where, auto number) { std::memcpy(segment.data() + where, &number, sizeof(number)); };
+    while (left > 0) {
+      std::size_t header = at == start ? 40 : 24;
+      put(at - start + 2, static_cast<std::uint16_t>(0x1 | (at == start ? 0x2 : 0)));
+      put(at - start + 8, at);
+      put(at - start + 16, static_cast<std::uint32_t>(left));
+      std::size_t part = std::min<std::size_t>(kPage - header, left);
+      left -= part;
+      at += left > 0 ? kPage : (header + part + 7) / 8 * 8;
+    }
+    put_file(scratch.path() + "/" + wal_file_name(1, start, kSegment), segment);
+    WalDirectory fresh(scratch.path(), History(1, ""), kSegment, kPage);
+    EXPECT_EQ(first_record_in_segment(fresh, start + 100), at) << size;
+  }
+  wal.add(kHeap, kInsert, 10);
+  wal.save(scratch.path());
+  WalDirectory fresh(scratch.path(), History(1, ""), kSegment, kPage);
+  EXPECT_EQ(first_record_in_segment(fresh, start + 100), start);
+  EXPECT_EQ(first_record_in_segment(fresh, start - 1), std::nullopt);
+}
+
+TEST_F(WalRecordsTest, name_their_blocks) {
+  std::vector<WalBlock> some{{1663, 5, 16384, 0, 7}, {1663, 5, 16384, 2, 0}, {16500, 5, 16390, 0, 4000000000}};
+  wal.add(kHeap, kInsert, 10, SIZE_MAX, some);
+  wal.add(kHeap, kInsert, 300);
+  wal.add(kHeap, kInsert, 0, SIZE_MAX, {some[0]});
+  wal.add(kHeap, kInsert, 300, SIZE_MAX, {some[2], some[0]});
+  wal.save(scratch.path());
+  WalRecords records(directory, start);
+  auto blocks_of_next = [&] {
+    auto record = records.next();
+    EXPECT_TRUE(record);
+    return record ? std::vector<WalBlock>(record->blocks.begin(), record->blocks.end()) : std::vector<WalBlock>{};
+  };
+  EXPECT_EQ(blocks_of_next(), some);
+  EXPECT_EQ(blocks_of_next(), std::vector<WalBlock>{});
+  EXPECT_EQ(blocks_of_next(), (std::vector<WalBlock>{some[0]}));
+  EXPECT_EQ(blocks_of_next(), (std::vector<WalBlock>{some[2], some[0]}));
+  EXPECT_FALSE(records.next());
 }
 
 TEST_F(WalRecordsTest, end_at_a_byte_that_is_wrong) {

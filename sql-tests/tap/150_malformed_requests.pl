@@ -119,7 +119,7 @@ answered('Begin of a copy that replays', $malformed, $hello, Wire::begin(replay_
 answered('Begin of a negative request', $malformed, $hello, Wire::begin(request_id => -5));
 answered('Begin twice', $malformed, $hello, Wire::begin(target => 'twice'), Wire::begin(target => 'again'));
 answered('a phase that is none', $malformed, $hello, Wire::begin(target => 'ahead'), Wire::heartbeat(phase => 255));
-answered('another method', $malformed, $hello, Wire::begin(target => 'ahead'), Wire::heartbeat(method => 2));
+answered('another method', $malformed, $hello, Wire::begin(target => 'otherwise'), Wire::heartbeat(method => 2));
 answered('an outcome that is none', $malformed, $hello, Wire::begin(target => 'strange'), Wire::outcome(1));
 is_clean_on($primary, 'refused control connections');
 

@@ -17,6 +17,7 @@
 #include "helper/clone/start.h"
 #include "helper/clone/takeover.h"
 #include "helper/delta/changes.h"
+#include "helper/delta/pages.h"
 #include "helper/delta/replay.h"
 #include "helper/disk/target.h"
 #include "helper/preflight/configuration.h"
@@ -92,6 +93,7 @@ class Clone {
   void prepare_replay();
   void fetch_list();
   void fetch_changes();
+  void look_at_pages();
   void compare_instead(const std::string& why_not);
   [[noreturn]] void refuse_way(const std::string& why_not);
   void check_what_is_there();
@@ -243,6 +245,7 @@ void Clone::make() {
 void Clone::copy_cluster() {
   fetch_list();
   if (changes_) fetch_changes();
+  if (changes_) look_at_pages();
   on_disk([this] { check_what_is_there(); });
   on_disk([this] { take(); });
   on_disk([this] { make_layout(); });
@@ -398,6 +401,44 @@ void Clone::fetch_changes() {
   std::string why_not = why_not_by_pages(facts, session_.donor().has_checksums, session_.donor().server_version);
   if (!why_not.empty()) return compare_instead(facts.why_not + ", and " + why_not);
   progress_.detail("what changed is told by the LSN of each of the donor's pages: " + facts.why_not);
+}
+
+// Before anything is changed here, by a connection of its own. What keeps it from an answer is an answer, too.
+void Clone::look_at_pages() {
+  struct Answer {
+    std::string no_proof, no_stay;
+  };
+  auto answer = std::make_shared<Answer>();
+  on_disk([this, answer, start = session_.control().status().start_lsn] {
+    FileList none;
+    Plan plan(none);
+    CopyCounters counters;
+    ActiveFiles files(none, *target_, ManifestChecksums::kNone, counters);
+    CopyJob job{none, plan, files, counters, stop_, {}};
+    job.receive_timeout = options_.receive_timeout;
+    job.donor_answers = [this] { return session_.donor_answers(); };
+    try {
+      Stream stream(session_.open_stream(1), job);
+      auto read = [&](const std::string& path, std::uint64_t offset, std::uint32_t size) {
+        return stream.read_part(path, offset, size);
+      };
+      if (!changes_->to_prove.empty())
+        answer->no_proof = why_not_of_one_history(*changes_, list_, *target_, read);
+      if (answer->no_proof.empty())
+        answer->no_stay = why_not_by_sample(*changes_, changes_facts_, start, list_, *target_, read);
+      stream.close();
+    } catch (const Failure& failure) {
+      if (stop_.requested()) throw;
+      answer->no_proof = "cannot be proved by pages: " + failure.message;
+    }
+  });
+  if (!answer->no_proof.empty())
+    return compare_instead("the donor does not have its WAL any more, and that WAL " + answer->no_proof);
+  if (!changes_->to_prove.empty())
+    progress_.detail("it is of the donor's history: what it replayed last the donor wrote, too");
+  if (answer->no_stay.empty()) return;
+  progress_.warn(answer->no_stay);
+  compare_instead(answer->no_stay);
 }
 
 void Clone::compare_instead(const std::string& why_not) {

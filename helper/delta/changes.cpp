@@ -1,6 +1,7 @@
 // changes.cpp: the judgement, and the way of each file.
 #include "helper/delta/changes.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <fmt/format.h>
@@ -11,6 +12,9 @@
 
 namespace standby_clone {
 namespace {
+
+// Of the last ones, to find a page that has stayed what it was.
+constexpr std::size_t kLastRecords = 10000;
 
 std::string why_not_changes(const Target& target, const ControlFile& control, const DonorWal& donor,
                             Changes& changes) {
@@ -39,10 +43,21 @@ std::string why_not_changes(const Target& target, const ControlFile& control, co
                        to_string(traces.end_of_wal), to_string(parting));
   if (*base.reach > past.flushed)
     return fmt::format("its pages reach {}, the donor's WAL only {}", to_string(*base.reach), to_string(past.flushed));
-  auto evidence = evidence_up_to(*base.reach, wal, control.redo);
-  if (!evidence) return "its WAL does not show whose it is";
-  std::string words;
-  if (compare_branches(wal, donor, *evidence, evidence->from, words) != Branch::kSame) return words;
+  if (traces.end_of_wal > past.flushed)
+    return fmt::format("it has WAL up to {}, the donor only up to {}", to_string(traces.end_of_wal),
+                       to_string(past.flushed));
+  Lsn end = std::max(*base.reach, traces.end_of_wal);
+  auto evidence = evidence_up_to(end, wal, control.redo);
+  std::string words = "its WAL does not show whose it is";
+  Branch branch = evidence ? compare_branches(wal, donor, *evidence, evidence->from, words) : Branch::kGone;
+  if (branch == Branch::kOther) return words;
+  if (branch == Branch::kGone) {
+    // What it wrote itself may be in its files without a trace in its WAL.
+    if (base.was_primary) return words + ", and it was a primary";
+    auto from = first_record_in_segment(wal, control.redo);
+    changes.to_prove = last_records(wal, from.value_or(control.redo), end, kLastRecords);
+    if (changes.to_prove.empty()) return words;
+  }
   changes.was_primary = base.was_primary;
   changes.since = base.everything_up_to;
   changes.young_from = control.first_young_transaction();

@@ -10,6 +10,7 @@
 
 #include "helper/delta/branch.h"
 #include "helper/delta/change_list.h"
+#include "helper/delta/last_records.h"
 #include "helper/plan/file_list.h"
 #include "helper/plan/ways.h"
 
@@ -22,6 +23,9 @@ struct Changes {
   std::uint64_t young_from = 0;  // the oldest transaction that may have done anything since the base
   std::string control_file;  // as it was when it was judged
   DonorPast past;
+  // The donor does not have the WAL any more that would prove whose this is: that it wrote these is to be proved, by their
+  // pages, once the backup has begun. Empty: it is proved.
+  std::vector<LastRecord> to_prove;
 };
 
 // Of a target that is a cluster. None if it is not right beyond doubt, or nobody knows; `why_not` is then filled in,

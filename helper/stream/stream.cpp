@@ -545,8 +545,8 @@ void Stream::take_newer_digest(const protocol::NewerDigest& digest) {
     job_.files.chunk_done(asked.file, {.offset = asked.offset + at, .is_gone = is_gone});
 }
 
-std::string Stream::read_small_file(const std::string& path, std::uint32_t size) {
-  connection_->send_request(protocol::Read{next_tag_, 0, size, path});
+std::string Stream::read_part(const std::string& path, std::uint64_t offset, std::uint32_t size) {
+  connection_->send_request(protocol::Read{next_tag_, offset, size, path});
   std::string content;
   while (!job_.stop.requested()) {
     auto message = connection_->receive();
@@ -564,12 +564,15 @@ std::string Stream::read_small_file(const std::string& path, std::uint32_t size)
       return content;
     }
     auto data = decode_or_distrust<Data>(*message);
-    if (data.tag != next_tag_ || data.offset != content.size() ||
+    if (data.tag != next_tag_ || data.offset != offset + content.size() ||
         data.plain_size > size - content.size() || data.plain_size > protocol::kFramePlainMax)
       distrust("data out of order");
     std::uint32_t crc = 0;
     if (data.coding == Coding::kZstd) {
       crc = expand(data, expanded_.data());
+    } else if (data.coding == Coding::kZero && data.payload.empty()) {
+      std::memset(expanded_.data(), 0, data.plain_size);
+      crc = protocol::crc32c_add_zeros(0, data.plain_size);
     } else {
       if (data.coding != Coding::kPlain || data.payload.size() != data.plain_size)
         distrust("a frame of another size than it says");

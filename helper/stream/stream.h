@@ -64,7 +64,9 @@ class Stream {
   void run();
 
   // After run(): a small file into memory (pg_control).
-  std::string read_small_file(const std::string& path, std::uint32_t size);
+  std::string read_small_file(const std::string& path, std::uint32_t size) { return read_part(path, 0, size); }
+  // What there is of a part of a file, into memory; empty if the file is gone. No other request is on its way.
+  std::string read_part(const std::string& path, std::uint64_t offset, std::uint32_t size);
 
   // Ends the connection in order.
   void close();

@@ -101,7 +101,8 @@ change($primary);
 my @command = ('--delta=changes', '--json', '-N', '-r', '4M');
 my $killed = start_clone($primary, $standby, @command);
 wait_until('something has come', sub {
-	status_of($primary, 'method, phase, bytes_done > bytes_kept') eq 'changes|copying|t' });
+	!-e $standby->data_dir . '/global/pg_control'
+		&& status_of($primary, 'method, phase, bytes_done > bytes_kept') eq 'changes|copying|t' });
 $killed->signal('KILL');
 $killed->finish;
 ok(!-e $standby->data_dir . '/global/pg_control', 'killed: cannot be started');

@@ -24,6 +24,13 @@ bool copy_slot(int index, Slot& slot) {
   return true;
 }
 
+bool find_slot_at(int index, Slot& slot) {
+  LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+  bool found = copy_slot(index, slot);
+  LWLockRelease(ReplicationSlotControlLock);
+  return found;
+}
+
 bool find_slot(const char* name, Slot& slot) {
   bool found = false;
   for_each_slot([&](const Slot& other) {
@@ -62,6 +69,12 @@ void set_slot(const char* name, XLogRecPtr restart_lsn) {
   ReplicationSlotMarkDirty();
   ReplicationSlotSave();
   ReplicationSlotsComputeRequiredLSN();
+  ReplicationSlotRelease();
+}
+
+void persist_slot(const char* name) {
+  acquire_slot(name);
+  ReplicationSlotPersist();
   ReplicationSlotRelease();
 }
 

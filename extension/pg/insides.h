@@ -32,6 +32,9 @@ void for_each_slot(Look look) {
   LWLockRelease(ReplicationSlotControlLock);
 }
 
+// As copy_slot(), which it calls under the lock.
+bool find_slot_at(int index, Slot& slot);
+
 // False: there is no slot of that name.
 bool find_slot(const char* name, Slot& slot);
 
@@ -40,6 +43,8 @@ void check_slot_name(const char* name);  // an ERROR if no slot can have it
 // Sets what an unused slot holds: forward, back, or for the first time, none of which SQL can do but
 // the first. An ERROR if it is in use.
 void set_slot(const char* name, XLogRecPtr restart_lsn);
+
+void persist_slot(const char* name);  // of a temporary slot of this process
 
 void touch_slot(const char* name);  // takes it and gives it back, which counts as use
 void release_slot();               // that this process has acquired, if any

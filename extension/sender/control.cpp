@@ -155,7 +155,7 @@ SlotCensus count_slots(const char* name) {
   return census;
 }
 
-void check_slot(const char* name, bool given) {
+void check_slot(const char* name, bool given, const char* target) {
   SlotCensus census = count_slots(name);
   bool wanted = name[0] != '\0';
   if (wanted) pg::check_slot_name(name);
@@ -172,6 +172,11 @@ void check_slot(const char* name, bool given) {
     ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
             errmsg("replication slot \"%s\" is active: a standby uses it", name),
             errhint("Stop that standby first, or choose another --name or --slot."));
+  char owner[NAMEDATALEN];
+  if (census.exists && slots::find_owner(name, owner) && std::strcmp(owner, target) != 0)
+    ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+            errmsg("replication slot \"%s\" was made for a clone to \"%s\", which has not completed", name, owner),
+            errhint("Choose another --slot; or run that clone again, or drop the slot."));
   if (given && census.is_lost)
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("replication slot \"%s\" is lost: it held more WAL than max_slot_wal_keep_size allows",
@@ -183,6 +188,16 @@ void check_slot(const char* name, bool given) {
             errmsg("a clone needs %d free replication slots, this server has %d", needed,
                    census.free),
             errhint("Drop unused slots, or raise max_replication_slots."));
+}
+
+void send_begun(Control& control) {
+  char slot[NAMEDATALEN];
+  worker::temporary_slot_name(slot, control.connection->session.generation);
+  protocol::Begun begun;
+  begun.token = record_of(control).token;
+  begun.hash_seed = record_of(control).hash_seed;
+  begun.temporary_slot = view(slot);
+  send_message(begun);
 }
 
 void begin(Control& control, const protocol::Begin& request) {
@@ -228,7 +243,7 @@ void begin(Control& control, const protocol::Begin& request) {
   wishes.gentle = request.gentle != 0;
   wishes.replay_from = request.replay_from;
   wishes.method = request.method;
-  check_slot(wishes.slot_name, wishes.slot_given);
+  check_slot(wishes.slot_name, wishes.slot_given, wishes.target);
 
   control.connection->session = session::open_session(wishes);
   control.worker = worker::start(control.connection->session);

@@ -229,10 +229,16 @@ void take_turn() {
 
 // --- the steps ------------------------------------------------------------------
 
+// With the WAL that this clone needs held already.
+void drop_left_behind() {
+  slots::drop_left_behind(record().target, work.session.area->slot_given ? record().slot_name : "");
+}
+
 void reserve_wal() {
   StartTransactionCommand();
   slots::create_temporary(work.temporary_slot);
   CommitTransactionCommand();
+  drop_left_behind();
 }
 
 // The timeline of the checkpoint the backup starts at.
@@ -292,6 +298,7 @@ void hold_wal_from(XLogRecPtr from) {
             errmsg("the WAL from %X/%X on is not all here any more", static_cast<unsigned>(from >> 32),
                    static_cast<unsigned>(from)));
   CommitTransactionCommand();
+  drop_left_behind();
   // Reads pg_control, which is nothing to do under a lock.
   TimeLineID timeline = stop_timeline();
   XLogRecPtr until = changes::end_of_wal();
@@ -348,7 +355,7 @@ void hand_over_slot() {
     advance_slot(true);
     StartTransactionCommand();
     bool is_made = slots::hand_over(work.temporary_slot, record().slot_name,
-                                    work.session.area->slot_given);
+                                    work.session.area->slot_given, record().target);
     CommitTransactionCommand();
     if (is_made) strlcpy(work.made_slot, record().slot_name, sizeof(work.made_slot));
   }
@@ -359,6 +366,9 @@ void hand_over_slot() {
   session::wake(control);
 }
 
+void leave_slot_to_standby();
+void give_slot_away();
+
 // Until the helper says how it went. A slot that is in use by then tells it too:
 // the standby runs.
 void wait_for_outcome() {
@@ -367,10 +377,9 @@ void wait_for_outcome() {
         slots::find(record().slot_name).is_active)
       return;
     take_turn();
+    leave_slot_to_standby();
   }
 }
-
-void leave_slot_to_standby();
 
 void end_session(State state, const char* error) {
   leave_slot_to_standby();
@@ -391,7 +400,7 @@ void run() {
   wait_for_acknowledgement();
   hand_over_slot();
   wait_for_outcome();
-  work.made_slot[0] = '\0';  // it is the standby's now
+  give_slot_away();
   end_session(State::kCompleted, "");
 }
 
@@ -404,10 +413,15 @@ void terminate_streams() {
   session::Locked::end();
 }
 
+void give_slot_away() {
+  if (work.made_slot[0] != '\0') slots::disown(work.made_slot);
+  work.made_slot[0] = '\0';
+}
+
 // From kStarting on the directory is a complete standby: whatever becomes of its start, the slot holds what it
 // needs, and is not ours any more. Asked before the record is finished, which may then go to another clone.
 void leave_slot_to_standby() {
-  if (session::look(work.session).phase >= Phase::kStarting) work.made_slot[0] = '\0';
+  if (session::look(work.session).phase >= Phase::kStarting) give_slot_away();
 }
 
 // Gives back what outlives this process: the permanent slot of a clone that did not

@@ -45,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try_as<protocol::WalHash>(bytes);
   try_as<protocol::Changes>(bytes);
   try_as<protocol::NewerPages>(bytes);
+  try_as<protocol::Inherit>(bytes);
   try_path({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -205,6 +205,7 @@ TEST(Document, lists_every_message_with_its_fields) {
   add_message<WalHash>(requests, "WalHash");
   add_message<Changes>(requests, "Changes");
   add_message<NewerPages>(requests, "NewerPages");
+  add_message<Inherit>(requests, "Inherit");
   add_message<Welcome>(frames, "Welcome");
   add_message<Begun>(frames, "Begun");
   add_message<Entries>(frames, "Entries");

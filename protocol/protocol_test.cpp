@@ -105,7 +105,7 @@ using Messages =
     testing::Types<Hello, Begin, List, Read, Compare, PageHashes, Heartbeat, PauseAck, End,
                    AckLabel, Outcome, Welcome, Begun, Entries, ListEnd, Data, RangeEnd, Digest,
                    PageDigest, Status, Label, Survey, WalHash, SurveyResult, WalHashResult, Changes,
-                   NewerPages, Changed, ChangesEnd, NewerDigest>;
+                   NewerPages, Changed, ChangesEnd, NewerDigest, Inherit>;
 TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, comes_back_as_it_was) {

@@ -2,7 +2,7 @@
 // The grammar with a worked example is in docs/protocol.md.
 //
 // The first request on a connection is Hello. On the control connection (role 0)
-// Probe, Survey, WalHash, Begin, List, Changes, Heartbeat, End, AckLabel and Outcome may follow; on a stream
+// Probe, Survey, WalHash, Begin, Inherit, List, Changes, Heartbeat, End, AckLabel and Outcome may follow; on a stream
 // (role 1 .. kStreamsMax) Read, Compare, PageHashes and NewerPages. pg_control is read by Read on
 // any stream, after all other files and before End (traps 13 and 14).
 #pragma once
@@ -30,6 +30,7 @@ enum class RequestKind : std::uint8_t {
   kWalHash,
   kChanges,
   kNewerPages,
+  kInherit,
 };
 
 using Token = std::array<std::byte, kTokenSize>;
@@ -105,6 +106,13 @@ struct Begin {
           m.compression_level, m.streams, m.max_rate, m.wal_sender_pid, m.gentle, m.request_uuid,
           m.replay_from, m.method);
   }
+};
+
+// The helper was started again and would go on with the clone whose token it has said. Answered as Begin is; a clone
+// whose backup is to end, or has, nobody can go on with: it ends with kHelperStartedAgain.
+struct Inherit {
+  static constexpr auto kKind = RequestKind::kInherit;
+  static void fields(auto&, auto&) {}
 };
 
 // Asks for the whole list of files; answered by Entries frames and one ListEnd.

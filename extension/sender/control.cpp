@@ -248,14 +248,12 @@ void begin(Control& control, const protocol::Begin& request) {
   control.connection->session = session::open_session(wishes);
   control.worker = worker::start(control.connection->session);
   control.begun_ms = session::monotonic_ms();
+  send_begun(control);
+}
 
-  char slot[NAMEDATALEN];
-  worker::temporary_slot_name(slot, control.connection->session.generation);
-  protocol::Begun begun;
-  begun.token = record_of(control).token;
-  begun.hash_seed = record_of(control).hash_seed;
-  begun.temporary_slot = view(slot);
-  send_message(begun);
+void inherit(Control& control) {
+  if (session::row_of(stage_of(control)).may_inherit) return send_begun(control);
+  end_clone(control.connection->session, State::kFailed, protocol::kHelperStartedAgain);
 }
 
 // A worker that could not be started (no process slot when its turn came) tells
@@ -562,6 +560,9 @@ void dispatch(Control& control, Bytes request) {
       return send_message(changes::survey(decode_or_fail<protocol::Survey>(control, request)));
     case Kind::kWalHash: return answer_wal_hash(decode_or_fail<protocol::WalHash>(control, request));
     case Kind::kBegin: return begin(control, decode_or_fail<protocol::Begin>(control, request));
+    case Kind::kInherit:
+      decode_or_fail<protocol::Inherit>(control, request);
+      return inherit(control);
     case Kind::kList:
       decode_or_fail<protocol::List>(control, request);
       return list(control);

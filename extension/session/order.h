@@ -39,12 +39,14 @@ struct StageRow {
   std::uint32_t requests;  // that are heard in it
   Phase furthest;          // that the helper may say it is in
   bool may_complete;       // is "completed" an outcome?
+  bool may_inherit;        // may a helper that was started again go on?
   const char* sentence;
 };
 
 // Heard as long as the clone is known: the lease, and a farewell.
 inline constexpr std::uint32_t kAlways =
     set_of({RequestKind::kHeartbeat, RequestKind::kPauseAck, RequestKind::kOutcome});
+inline constexpr std::uint32_t kInherit = set_of({RequestKind::kInherit});
 inline constexpr std::uint32_t kReads =
     set_of({RequestKind::kRead, RequestKind::kCompare, RequestKind::kPageHashes, RequestKind::kNewerPages});
 inline constexpr std::uint32_t kEndAgain = set_of({RequestKind::kEnd});  // what is asked again when a connection
@@ -52,19 +54,22 @@ inline constexpr std::uint32_t kAckAgain = set_of({RequestKind::kAckLabel});  //
 
 inline constexpr StageRow kStages[] = {
     {Stage::kNone, set_of({RequestKind::kProbe, RequestKind::kSurvey, RequestKind::kWalHash, RequestKind::kBegin,
-                            RequestKind::kList}), Phase::kQueued, false,
+                            RequestKind::kList}), Phase::kQueued, false, false,
      "no clone has begun on this connection"},
-    {Stage::kSurvey, 0, Phase::kQueued, false, "a list without a clone is being sent"},
-    {Stage::kStarting, kAlways, Phase::kCheckpoint, false, "the backup has not started yet"},
-    {Stage::kOpen, kAlways | kReads | set_of({RequestKind::kList, RequestKind::kChanges, RequestKind::kEnd}),
-     Phase::kCopying, false,
-     "the backup runs"},
-    {Stage::kListing, kAlways | kReads, Phase::kCopying, false, "a list is being sent"},
-    {Stage::kEnding, kAlways | kEndAgain, Phase::kWal, false, "the backup is being ended"},
-    {Stage::kEnded, kAlways | kEndAgain | kAckAgain, Phase::kFinishing, false, "the backup has ended"},
-    {Stage::kHandingOver, kAlways | kAckAgain, Phase::kFinishing, false, "the slot is being handed over"},
-    {Stage::kHandedOver, kAlways | kAckAgain, Phase::kStreaming, true, "the slot is the standby's"},
-    {Stage::kOver, kAlways, Phase::kStreaming, true, "the clone has ended"},
+    {Stage::kSurvey, 0, Phase::kQueued, false, false, "a list without a clone is being sent"},
+    {Stage::kStarting, kAlways | kInherit, Phase::kCheckpoint, false, true,
+     "the backup has not started yet"},
+    {Stage::kOpen, kAlways | kInherit | kReads | set_of({RequestKind::kList, RequestKind::kChanges, RequestKind::kEnd}),
+     Phase::kCopying, false, true, "the backup runs"},
+    {Stage::kListing, kAlways | kReads, Phase::kCopying, false, false, "a list is being sent"},
+    {Stage::kEnding, kAlways | kInherit | kEndAgain, Phase::kWal, false, false, "the backup is being ended"},
+    {Stage::kEnded, kAlways | kInherit | kEndAgain | kAckAgain, Phase::kFinishing, false, false,
+     "the backup has ended"},
+    {Stage::kHandingOver, kAlways | kInherit | kAckAgain, Phase::kFinishing, false, false,
+     "the slot is being handed over"},
+    {Stage::kHandedOver, kAlways | kInherit | kAckAgain, Phase::kStreaming, true, false,
+     "the slot is the standby's"},
+    {Stage::kOver, kAlways | kInherit, Phase::kStreaming, true, false, "the clone has ended"},
 };
 
 constexpr const StageRow& row_of(Stage stage) { return kStages[static_cast<unsigned>(stage)]; }
@@ -93,6 +98,7 @@ constexpr const char* name_of(RequestKind kind) {
     case RequestKind::kWalHash: return "WalHash";
     case RequestKind::kChanges: return "Changes";
     case RequestKind::kNewerPages: return "NewerPages";
+    case RequestKind::kInherit: return "Inherit";
   }
   return "a request of no kind";
 }

@@ -10,7 +10,8 @@ constexpr RequestKind kAll[] = {
     RequestKind::kHello,      RequestKind::kBegin,    RequestKind::kList,     RequestKind::kRead,
     RequestKind::kCompare,    RequestKind::kPageHashes, RequestKind::kHeartbeat, RequestKind::kPauseAck,
     RequestKind::kEnd,        RequestKind::kAckLabel, RequestKind::kOutcome,  RequestKind::kProbe,
-    RequestKind::kSurvey,     RequestKind::kWalHash,  RequestKind::kChanges, RequestKind::kNewerPages};
+    RequestKind::kSurvey,     RequestKind::kWalHash,  RequestKind::kChanges, RequestKind::kNewerPages,
+    RequestKind::kInherit};
 
 TEST(Order, ARowForEachStageInItsPlace) {
   unsigned number = 0;
@@ -34,6 +35,16 @@ TEST(Order, FilesAreListedAndReadInTheWindowAlone) {
 TEST(Order, TheLeaseIsHeardAsLongAsThereIsAClone) {
   for (const StageRow& row : kStages)
     EXPECT_EQ(may_ask(row.stage, RequestKind::kHeartbeat), row.stage >= Stage::kStarting) << row.sentence;
+}
+
+// Before it there is nothing to inherit, after it nothing that an heir could still copy.
+TEST(Order, AnHeirGoesOnUpToTheEndOfTheWindow) {
+  for (const StageRow& row : kStages) {
+    bool may_inherit = row.stage == Stage::kStarting || row.stage == Stage::kOpen;
+    EXPECT_EQ(row.may_inherit, may_inherit) << row.sentence;
+    bool is_heard = row.stage >= Stage::kStarting && row.stage != Stage::kListing;
+    EXPECT_EQ(may_ask(row.stage, RequestKind::kInherit), is_heard) << row.sentence;
+  }
 }
 
 TEST(Order, ACloneBeginsOnceAndIsCompleteOnlyWithItsSlot) {

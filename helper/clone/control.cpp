@@ -182,13 +182,16 @@ void Control::send_outcome() {
   send(request);
 }
 
+std::optional<SessionFacts> Control::inherit() {
+  connection_->send_request(protocol::Inherit{});
+  wait_for_answer([this] { return session_ || protocol::is_ended(status_.state) || is_silent(); });
+  return session_;
+}
+
 SessionFacts Control::begin(const protocol::Begin& request) {
   connection_->send_request(request);
   try {
-    while (!session_) {
-      if (!take_one()) connection_->wait(1000);
-      if (stop_.requested()) fail(Kind::kCancelled, "stopped");
-    }
+    wait_for_answer([this] { return session_.has_value(); });
   } catch (Failure& failure) {
     if (failure.kind == Kind::kDonorFailed) failure.kind = Kind::kPreflight;
     throw;

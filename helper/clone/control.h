@@ -95,6 +95,8 @@ class Control {
   DonorPast survey(Lsn since);
   std::optional<WalHash> hash_wal(Lsn from, Lsn to, std::uint64_t seed);
   SessionFacts begin(const protocol::Begin& request);
+  // Goes on with the clone whose token the attached connection has said; nothing if nobody can.
+  std::optional<SessionFacts> inherit();
 
   // Takes what has come, or waits a moment for something. Fails when the connection is lost, or
   // silent although the donor owes an answer to each heartbeat.

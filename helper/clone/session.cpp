@@ -160,33 +160,25 @@ std::string Session::begun_with() const {
 }
 
 bool Session::rejoin(const SessionRecord& earlier) {
-  constexpr auto kAnswerLimit = std::chrono::seconds(10);
   Control heir(stop_);
+  std::optional<SessionFacts> inherited;
   try {
     auto connection = connect_again(address());
     enter(*connection, procedure_, earlier.token, 0, stop_);
     heir.attach(std::move(connection));
-    auto deadline = std::chrono::steady_clock::now() + kAnswerLimit;
-    while (!heir.has_answered()) {
-      if (stop_.requested()) fail(Kind::kCancelled, "stopped");
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      heir.turn(100);
-    }
+    if (earlier.begun_with == begun_with()) inherited = heir.inherit();
   } catch (const Failure& failure) {
     // It has ended; whatever else is wrong shows when another one begins.
     if (stop_.requested()) throw;
     progress_.detail("the earlier session cannot be gone on with: " + failure.message);
     return false;
   }
-  if (protocol::is_ended(heir.status().state)) return false;
-  if (heir.status().phase > protocol::Phase::kCopying || earlier.begun_with != begun_with()) {
+  if (!inherited) {
     heir.report(protocol::State::kFailed, protocol::kHelperStartedAgain);
     return false;
   }
   control_.attach(heir.release());
-  facts_.token = earlier.token;
-  facts_.hash_seed = earlier.hash_seed;
-  facts_.temporary_slot = earlier.temporary_slot;
+  facts_ = *inherited;
   facts_.method = heir.status().method;
   if (facts_.method == protocol::Method::kChanges) compare_instead();
   has_asked_ = has_begun_ = true;

@@ -22,17 +22,21 @@ my %request = (
 	ack_label => Wire::plain('ack_label'),
 	completed => Wire::outcome(4),
 	running => Wire::outcome(1),
-	read => Wire::read('PG_VERSION'));
+	read => Wire::read('PG_VERSION'),
+	inherit => Wire::plain('inherit'));
 
 # The model: what each stage hears. What takes the clone to another stage is in `moves`.
 my %heard = (
-	starting => [qw(heartbeat pause_ack)],
-	open => [qw(heartbeat pause_ack list changes)],
+	starting => [qw(heartbeat pause_ack inherit)],
+	open => [qw(heartbeat pause_ack list changes inherit)],
 	ending => [qw(heartbeat pause_ack end)],
 	ended => [qw(heartbeat pause_ack end)],
 	handing_over => [qw(heartbeat pause_ack ack_label)],
 	handed_over => [qw(heartbeat pause_ack ack_label)]);
 my %moves = (open => 'end', ended => 'ack_label', handed_over => 'completed');
+
+# What ends the clone there: tried at the end.
+my %ends = map { $_ => 'inherit' } qw(ending ended handing_over handed_over);
 
 # What becomes of it, on a connection that has taken the clone over and ends in order where it was heard.
 sub answer
@@ -59,7 +63,7 @@ sub try_all
 	my @wrong;
 	for my $name (sort keys %request)
 	{
-		next if $name eq ($moves{$stage} // '');
+		next if $name eq ($moves{$stage} // '') || $name eq ($ends{$stage} // '');
 		my $answer = answer($control, $request{$name});
 		push @wrong, "$name: $answer" if $is_heard{$name} ? $answer ne 'heard' : $answer !~ /^FATAL 08P01 /;
 	}
@@ -176,6 +180,30 @@ $control->request(Wire::outcome(5, 'too late'));
 wait_until('it is complete', sub { column('state') eq 'completed' });
 is(column('error'), '', 'the first outcome counts');
 is_clean_on($primary, 'complete', 'orders');
+
+# --- a helper that was started again -----------------------------------------------------
+
+$wire = Wire->greet($primary);
+$wire->request($request{inherit});
+like($wire->error, qr/^FATAL 08P01 /, 'without a clone there is nothing to inherit');
+
+my $first = Wire->begun($primary, target => 'heir');
+my $heir = $first->reattach($primary);
+$heir->request($request{inherit});
+is(substr($heir->frame('begun'), 0, 16), $first->{token}, 'open: an heir goes on, and is told what it needs');
+$id = $primary->safe_psql('postgres', "SELECT id FROM clone_progress WHERE target = 'heir'");
+pause(1);
+is(answer($heir, Wire::plain('end')), 'heard', 'End, which a pause holds up');
+is(column('phase'), 'copying', 'the backup runs');
+my $late_heir = $heir->reattach($primary);
+$late_heir->request($request{inherit});
+like($late_heir->error, qr/the helper was started again/, 'ending: nobody can go on');
+wait_until('it is over', sub { column('state') eq 'failed' });
+is(column('error'), 'the helper was started again', 'and the clone has failed for that');
+my $next = Wire->begun($primary, target => 'heir');
+$next->request(Wire::outcome(6, 'enough'));
+$next->error;
+is_clean_on($primary, 'heirs', 'orders');
 
 unlike(content_of($primary->logfile), qr/terminated by signal|PANIC|XX000|TRAP:/, 'no process crashed');
 

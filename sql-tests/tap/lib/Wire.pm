@@ -12,7 +12,7 @@ use Time::HiRes qw(time);
 # Kinds of requests, and of frames.
 our %REQUEST = (hello => 1, begin => 2, list => 3, read => 4, compare => 5, page_hashes => 6,
 	heartbeat => 7, pause_ack => 8, end => 9, ack_label => 10, outcome => 11, probe => 12,
-	survey => 13, wal_hash => 14, changes => 15, newer_pages => 16);
+	survey => 13, wal_hash => 14, changes => 15, newer_pages => 16, inherit => 17);
 our %FRAME = (welcome => 1, begun => 2, entries => 3, list_end => 4, data => 5, range_end => 6,
 	digest => 7, page_digest => 8, status => 9, label => 10, probe_result => 11,
 	alive => 12, survey_result => 13, wal_hash_result => 14, changed => 15, changes_end => 16, newer_digest => 17);

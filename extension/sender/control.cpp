@@ -256,6 +256,17 @@ void inherit(Control& control) {
   end_clone(control.connection->session, State::kFailed, protocol::kHelperStartedAgain);
 }
 
+// The worker ended when the slot was the standby's already, and left to the helper's word how the clone went.
+void settle(Control& control, State outcome) {
+  session::Record& record = record_of(control);
+  char owner[NAMEDATALEN];
+  bool is_ours = record.slot_name[0] != '\0' && slots::find_owner(record.slot_name, owner) &&
+                 std::strcmp(owner, record.target) == 0;
+  if (is_ours && outcome == State::kCompleted) slots::disown(record.slot_name);
+  if (is_ours && outcome != State::kCompleted) slots::drop(record.slot_name);
+  session::finish(control.connection->session, outcome, outcome == State::kCompleted ? "" : "the helper gave up");
+}
+
 // A worker that could not be started (no process slot when its turn came) tells
 // nobody; its handle does, or once it has been there its absence.
 void check_worker(Control& control) {
@@ -269,6 +280,10 @@ void check_worker(Control& control) {
   // In a shutdown of the server this process has been told to end as well.
   check_interrupts();
   control.worker = nullptr;
+  if (seen.handed_over) {
+    if (protocol::is_ended(seen.outcome)) settle(control, seen.outcome);
+    return;
+  }
   session::finish(control.connection->session, State::kFailed,
                   "the clone worker ended before it could say why; see the server's log");
 }

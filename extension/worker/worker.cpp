@@ -469,8 +469,12 @@ void leave(int, Datum) {
     leave_slot_to_standby();
     ereport(LOG, errmsg("pg_standby_clone: clone %lld to \"%s\" is left by the server's shutdown",
                         static_cast<long long>(record().id), record().target));
-  } else if (!was_ended) {
+  } else if (!was_ended && session::look(work.session).handed_over) {
+    // The directory may be a standby by now: the helper knows, and the control connection takes its word. The slot
+    // stays until then, and says whose it is.
     leave_slot_to_standby();
+    work.made_slot[0] = '\0';
+  } else if (!was_ended) {
     session::finish(work.session, State::kFailed,
                     is_losing_slot() ? kSlotLost : "the clone worker was terminated");
   }

@@ -108,6 +108,38 @@ $starting->close;
 exit_is(run_clone($primary, new_place('starting'), '-N', '--name', 'starting', '--no-slot'), 'completed', 'a clone that was starting');
 is(slots(), 'starting', 'its slot stays');
 
+# --- the worker is terminated when the slot is made: the helper knows what the directory is -----------------
+
+sub worker_ends
+{
+	my ($name) = @_;
+	my $control = handed_over($name, $name);
+	$primary->safe_psql('postgres', q(SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'standby clone worker'));
+	wait_until("$name: the worker is gone", sub {
+		$primary->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'standby clone worker')) eq '0' });
+	like(slots(), qr/\b$name\b/, "$name: the slot stays while nobody knows");
+	return $control;
+}
+sub ends_as
+{
+	my ($name, $state) = @_;
+	return ok(wait_until("$name: it ends", sub { status_of($primary, 'target, state') eq "$name|$state" }), "$name: $state");
+}
+
+my $complete = worker_ends('complete');
+$complete->request(Wire::outcome(4, ''));
+ends_as('complete', 'completed');
+$complete->close;
+is(slots(), 'complete starting', 'complete: the slot is the standby\'s');
+ok(!-e $primary->data_dir . '/pg_replslot/complete/standby_clone', 'complete: for good');
+$primary->safe_psql('postgres', q(SELECT pg_drop_replication_slot('complete')));
+
+my $useless = worker_ends('useless');
+$useless->request(Wire::outcome(5, 'of no use'));
+ends_as('useless', 'failed');
+$useless->close;
+is(slots(), 'starting', 'useless: the slot goes');
+
 # An ordinary failure leaves nothing.
 my $lost = handed_over('lost', 'lost');
 $lost->request(Wire::outcome(5, 'of no use'));

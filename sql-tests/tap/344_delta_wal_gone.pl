@@ -146,4 +146,22 @@ remove_wal('stale', 'twin');
 compared($stale, qr/of which no page tells whether the donor wrote it|otherwise than the donor/, 'who follows a twin');
 compared($twin, qr/does not have its WAL any more, and that WAL /, 'a twin in recovery');
 
+# --- on a later timeline -----------------------------------------------------------------------
+
+# One more than the promotion lies between: what it replayed last is of the new timeline.
+$primary->stop;
+$stale->promote;
+$twin->append_conf('postgresql.auto.conf', "primary_conninfo = '" . $stale->connstr . "'\nprimary_slot_name = ''\n");
+$twin->restart;
+$primary = $stale;
+leave_witnesses($twin);
+$twin->stop;
+$primary->safe_psql('postgres', "UPDATE large SET text = 'later' WHERE n % 3000 = 0");
+remove_wal();
+$run = run_clone($primary, $twin, '--delta', '--json', '-v', '-N', '--name', 'twin');
+exit_is($run, 'completed', 'on a later timeline');
+like($run->out, qr/"method":"changes"/, 'on a later timeline: by what changed');
+like($run->out, qr/what it replayed last the donor wrote, too/, 'on a later timeline: says what proves it');
+prove_standby($primary, $twin, 'on a later timeline', slot => 'twin');
+
 done_testing();

@@ -31,14 +31,15 @@ std::vector<LastRecord> last_records(const WalDirectory& wal, Lsn from, Lsn unti
 
 std::string why_not_proved(const std::vector<LastRecord>& newest_first, const DonorView& donor) {
   std::map<WalBlock, BlockWord> seen;
+  bool is_proved = false;
   for (const LastRecord& record : newest_first) {
-    if (!record.shows_in_blocks)
+    if (!is_proved && !record.shows_in_blocks)
       return fmt::format("holds a record up to {} of which no page tells whether the donor wrote it",
                          to_string(record.end));
-    bool is_shared = false;
     for (const WalBlock& block : record.blocks) {
       auto known = seen.find(block);
       if (known == seen.end()) {
+        if (seen.size() == kBlocksMax && is_proved) return "";
         if (seen.size() == kBlocksMax) return "names too many blocks last that the donor has changed since";
         known = seen.emplace(block, donor.look(block)).first;
       }
@@ -47,14 +48,13 @@ std::string why_not_proved(const std::vector<LastRecord>& newest_first, const Do
         return fmt::format("wrote block {} of relation {}/{}/{} otherwise than the donor", block.block,
                            block.tablespace, block.database, block.relation);
       // A record may name a page and leave its position alone.
-      is_shared |= word == PageWord::kSame && position == record.end;
+      is_proved |= word == PageWord::kSame && position == record.end;
     }
-    if (is_shared) return "";
     // An abort that the donor never came to write is one, too.
-    if (record.commits && donor.is_committed(record.transaction) != record.commits)
+    if (!is_proved && record.commits && donor.is_committed(record.transaction) != record.commits)
       return fmt::format("ended transaction {} otherwise than the donor", record.transaction);
   }
-  return "wrote no page last that is still the same on the donor";
+  return is_proved ? "" : "wrote no page last that is still the same on the donor";
 }
 
 }  // namespace standby_clone

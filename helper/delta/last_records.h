@@ -5,6 +5,9 @@
 // directory keeps nothing: its blocks have changed on the donor since, so they come, and its transactions ended there
 // as they did here, so no hint bit tells otherwise. Hint bits are why the second is asked: a page that stays may tell
 // of a transaction that ended on one side alone.
+//
+// Two servers made of one snapshot that do the same work may write one page alike at one position, and others not: older
+// records are gone through as well, as far as they are there, and none may speak against.
 #pragma once
 
 #include <functional>

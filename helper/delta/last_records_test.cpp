@@ -40,12 +40,23 @@ TEST_F(LastRecords, the_newest_page_that_both_have_proves_all_before_it) {
   wrote(900, {block(1)});
   wrote(800, {block(2), block(3)});
   wrote(700, {block(4)});
+  ended(701, true);
+  records_.push_back({400, {}, 0, {}, false});
   says(1, PageWord::kNothing);
   says(2, PageWord::kNothing);
   says(3, PageWord::kSame, 800);
-  says(4, PageWord::kAgainst);
+  says(4, PageWord::kNothing);
   expect_proved();
-  EXPECT_EQ(asked_, (std::vector<std::uint32_t>{1, 2, 3})) << "older ones are not asked";
+  EXPECT_EQ(asked_, (std::vector<std::uint32_t>{1, 2, 3, 4}));
+}
+
+// Two servers of one snapshot that do the same work write alike, but for what is of their own.
+TEST_F(LastRecords, an_older_one_that_was_written_otherwise_refuses_too) {
+  wrote(900, {block(1)});
+  wrote(800, {block(2)});
+  says(1, PageWord::kSame, 900);
+  says(2, PageWord::kAgainst);
+  expect_not("otherwise than the donor");
 }
 
 TEST_F(LastRecords, one_that_was_written_otherwise_is_enough_to_refuse) {
@@ -106,6 +117,9 @@ TEST_F(LastRecords, nothing_is_proved_by_nothing) {
 TEST_F(LastRecords, so_many_blocks_are_asked_and_no_more) {
   for (std::uint32_t number = 0; number < 1000; ++number) wrote(9000 - number, {block(number)});
   expect_not("too many blocks");
+  EXPECT_EQ(asked_.size(), 128u);
+  says(127, PageWord::kSame, 9000 - 127);
+  expect_proved();
   EXPECT_EQ(asked_.size(), 128u);
 }
 

@@ -61,6 +61,13 @@ bool hold_the_same(Page left, Page right) {
   return left == right;
 }
 
+// The page, and what comes of it by `change`.
+bool hold_the_same_after(const Page& page, auto change) {
+  Page other = page;
+  change(other);
+  return hold_the_same(page, other);
+}
+
 Page heap_page() {
   Page page;
   page.add_tuple();
@@ -71,11 +78,7 @@ Page heap_page() {
 TEST(PageMask, what_no_wal_tells_of_a_heap_page_is_put_aside) {
   const Page page = heap_page();
   const std::size_t tuple = page.get<std::uint32_t>(24) & 0x7FFF;
-  auto same = [&](auto change) {
-    Page other = page;
-    change(other);
-    return hold_the_same(page, other);
-  };
+  auto same = [&](auto change) { return hold_the_same_after(page, change); };
   EXPECT_TRUE(same([](Page& it) { it.put<std::uint64_t>(0, 77); })) << "LSN";
   EXPECT_TRUE(same([](Page& it) { it.put<std::uint16_t>(8, 77); })) << "checksum";
   EXPECT_TRUE(same([](Page& it) { it.put<std::uint16_t>(10, 7); })) << "flags";
@@ -93,11 +96,7 @@ TEST(PageMask, what_no_wal_tells_of_a_heap_page_is_put_aside) {
 TEST(PageMask, what_matters_of_a_heap_page_stays) {
   const Page page = heap_page();
   const std::size_t tuple = page.get<std::uint32_t>(24) & 0x7FFF;
-  auto differs = [&](auto change) {
-    Page other = page;
-    change(other);
-    return !hold_the_same(page, other);
-  };
+  auto differs = [&](auto change) { return !hold_the_same_after(page, change); };
   EXPECT_TRUE(differs([&](Page& it) { it.put<std::uint32_t>(tuple, 701); })) << "xmin";
   EXPECT_TRUE(differs([&](Page& it) { it.put<std::uint32_t>(tuple + 4, 701); })) << "xmax";
   EXPECT_TRUE(differs([&](Page& it) { it.put<std::uint16_t>(tuple + 16, 2); })) << "ctid";

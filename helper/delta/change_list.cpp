@@ -59,10 +59,9 @@ std::optional<BlockSet> ChangeList::blocks_of(const protocol::MainFork& fork, st
   for_each_window(begin, end, [&](std::uint32_t number, std::uint32_t first, std::uint32_t count) {
     auto window = changed.windows.find(number);
     if (window == changed.windows.end()) return;
-    std::uint64_t from = first, until = from + count;
-    for (BlockRange range; (range = window->second.next(from, until)).count > 0;
-         from = std::uint64_t{range.first} + range.count)
+    window->second.for_each(first, std::uint64_t{first} + count, [&](const BlockRange& range) {
       blocks.add(static_cast<std::uint32_t>(number * kWindow + range.first - begin), range.count);
+    });
   });
   if (std::uint64_t from = std::max<std::uint64_t>(changed.limit, begin); changed.limit != protocol::kNoLimit && from < end)
     blocks.add(static_cast<std::uint32_t>(from - begin), static_cast<std::uint32_t>(end - from));

@@ -21,7 +21,7 @@ std::string why_not_changes(const Target& target, const ControlFile& control, co
   // Such WAL names no blocks, and leaves their LSNs alone.
   if (control.wal_level_is_minimal) return "its WAL was written with wal_level = minimal";
   if (std::string name = other_start_of(target); !name.empty()) return fmt::format("it holds a {}", name);
-  DonorPast& past = changes.past = donor.survey(control.redo);
+  const DonorPast past = donor.survey(control.redo);
   if (!past.custom_managers.empty())
     return fmt::format("extensions write WAL of their own on the donor ({})", past.custom_managers);
   if (past.timeline > 1 && past.history.empty()) return "the donor lacks the history of its timeline";

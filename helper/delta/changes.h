@@ -22,7 +22,6 @@ struct Changes {
   bool was_primary = false;  // it may have written what no WAL tells
   std::uint64_t young_from = 0;  // the oldest transaction that may have done anything since the base
   std::string control_file;  // as it was when it was judged
-  DonorPast past;
   // The donor does not have the WAL any more that would prove whose this is: that it wrote these is to be proved, by their
   // pages, once the backup has begun. Empty: it is proved.
   std::vector<LastRecord> to_prove;

@@ -51,11 +51,6 @@ class Pages {
       std::this_thread::sleep_for(kBetweenReads);
     }
   }
-  Lsn position(const std::string& path, std::uint64_t offset) const {
-    Page page(size_);
-    auto here = target_.open_local(path);
-    return here && here->read(offset, page) == size_ ? protocol::page::position_of(page) : 0;
-  }
 
  private:
   const Target& target_;
@@ -103,10 +98,12 @@ std::string why_not_of_one_history(const Changes& changes, const FileList& files
         paths[{block.tablespace, block.database, block.relation, block.block / cluster.segment_blocks}];
     if (path.empty()) return {};
     std::uint64_t offset = std::uint64_t{block.block % cluster.segment_blocks} * cluster.block_size;
-    PageWord word = pages.judge(path, offset, PageWord::kAgainst, PageWord::kNothing, [&](Page& ours, Page& theirs) {
+    BlockWord said;
+    said.word = pages.judge(path, offset, PageWord::kAgainst, PageWord::kNothing, [&](Page& ours, Page& theirs) {
+      said.position = protocol::page::position_of(ours);
       return word_of(ours, theirs, block.block, horizon);
     });
-    return {word, pages.position(path, offset)};
+    return said;
   };
   donor.is_committed = [&](std::uint32_t transaction) { return is_committed(transaction, cluster.block_size, read); };
   return why_not_proved(changes.to_prove, donor);
@@ -138,7 +135,7 @@ std::string why_not_by_sample(const Changes& changes, const ChangesFacts& facts,
     MainFork fork = *protocol::main_fork_of(path);
     if (facts.is_whole) {
       auto blocks = facts.list.blocks_of(fork, segment_blocks);
-      if (!blocks || blocks->next(block, std::uint64_t{block} + 1).count > 0) continue;
+      if (!blocks || blocks->has(block)) continue;
     } else if (facts.young_databases.contains(fork.database)) {
       continue;
     }

@@ -49,10 +49,9 @@ std::vector<PageRange> pages_to_fetch(const BlockSet& blocks, std::uint64_t here
   };
   // Of the blocks that begin here.
   std::uint64_t until = (std::min(here, offset + length) + block_size - 1) / block_size;
-  BlockRange range;
-  for (std::uint64_t from = offset / block_size; (range = blocks.next(from, until)).count > 0;
-       from = std::uint64_t{range.first} + range.count)
+  blocks.for_each(offset / block_size, until, [&](const BlockRange& range) {
     add(std::uint64_t{range.first} * block_size, (std::uint64_t{range.first} + range.count) * block_size);
+  });
   add(here, UINT64_MAX);
   return ranges;
 }

@@ -33,6 +33,13 @@ class BlockSet {
   void add(std::uint32_t first, std::uint32_t count);
   // The first blocks next to each other that are named, of those in [from, until); a count of 0: none.
   BlockRange next(std::uint64_t from, std::uint64_t until) const;
+  bool has(std::uint32_t block) const { return next(block, std::uint64_t{block} + 1).count > 0; }
+  // Calls what(range) of all in [from, until), in ascending order, apart from each other.
+  template <class What>
+  void for_each(std::uint64_t from, std::uint64_t until, What what) const {
+    for (BlockRange range; (range = next(from, until)).count > 0; from = std::uint64_t{range.first} + range.count)
+      what(range);
+  }
   bool operator==(const BlockSet&) const = default;
 
  private:

@@ -56,9 +56,10 @@ TEST(Ways, whatever_the_order) {
     std::set<std::uint32_t> within, again;
     for (auto block : set)
       if (block >= from && block < until) within.insert(block);
-    for (BlockRange range; (range = blocks.next(from, until)).count > 0; from = range.first + range.count)
+    blocks.for_each(from, until, [&](const BlockRange& range) {
       for (std::uint32_t block = 0; block < range.count; ++block)
         EXPECT_TRUE(again.insert(range.first + block).second);
+    });
     ASSERT_EQ(again, within);
     std::uint64_t here = random() % 700 * std::uint64_t{kPage};
     std::set<std::uint32_t> wanted, found;

@@ -23,21 +23,27 @@ HELPER_INCLUDES += -DSERVER_BINARIES='"$(shell $(PG_CONFIG) --bindir 2>/dev/null
 HELPER_OUR_CXXFLAGS := -std=c++20 -Wall -Wextra $(WERROR) -pthread $(HELPER_SANITIZE)
 HELPER_LIBS := -lpq -lzstd -lfmt -lcrypto -pthread
 
-HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -name '*.cpp' | sort))
-HELPER_TESTS := $(filter %_test.cpp,$(HELPER_SOURCES)) extension/catalogue/names_test.cpp \
-  $(addprefix extension/changes/,merge_test.cpp packer_test.cpp) \
+HELPER_SOURCES := $(patsubst $(top)/%,%,$(shell find $(top)/helper -mindepth 2 -name '*.cpp' | sort))
+# Those that take longest first.
+HELPER_TESTS := $(patsubst $(top)/%,%,$(wildcard $(top)/protocol/*_test.cpp)) $(filter %_test.cpp,$(HELPER_SOURCES))
+HELPER_ROOMS := $(filter-out %_test.cpp,$(HELPER_SOURCES))
+EXTENSION_TESTED := extension/catalogue/names.cpp \
+  $(addprefix extension/sender/,compression_level.cpp gentle_pace.cpp page_checksum.cpp)
+EXTENSION_TESTS := extension/catalogue/names_test.cpp $(addprefix extension/changes/,merge_test.cpp packer_test.cpp) \
   $(addprefix extension/sender/,relation_map_test.cpp compression_level_test.cpp gentle_pace_test.cpp \
-    page_checksum_test.cpp) \
-  extension/session/order_test.cpp \
-  $(patsubst $(top)/%,%,$(wildcard $(top)/protocol/*_test.cpp))
-HELPER_ROOMS := $(filter-out %_test.cpp helper/main.cpp,$(HELPER_SOURCES))
-HELPER_MAIN := $(filter helper/main.cpp,$(HELPER_SOURCES))
+    page_checksum_test.cpp) extension/session/order_test.cpp
 
-helper_objects = $(patsubst %.cpp,$(HELPER_BUILD)/%.o,$(1))
-ROOM_OBJECTS := $(call helper_objects,$(HELPER_ROOMS))
-MAIN_OBJECTS := $(call helper_objects,$(HELPER_MAIN))
-TEST_OBJECTS := $(call helper_objects,$(HELPER_TESTS) extension/catalogue/names.cpp \
-  $(addprefix extension/sender/,compression_level.cpp gentle_pace.cpp page_checksum.cpp))
+objects_of_files = $(patsubst %.cpp,$(HELPER_BUILD)/%.o,$(1))
+# A room (folder) is compiled as one, its tests likewise: the headers, most of the work, are read once. BY_FILE=1
+# compiles each file by itself, which proves that each includes what it uses.
+rooms_of = $(if $(1),$(firstword $(1)) $(call rooms_of,$(filter-out $(firstword $(1)),$(1))))
+objects_of_rooms = $(patsubst %/,$(HELPER_BUILD)/rooms/%$(2).o,$(call rooms_of,$(dir $(1))))
+ifdef BY_FILE
+objects_of_rooms = $(objects_of_files)
+endif
+ROOM_OBJECTS := $(call objects_of_rooms,$(HELPER_ROOMS))
+MAIN_OBJECTS := $(call objects_of_files,helper/main.cpp)
+TEST_OBJECTS := $(call objects_of_rooms,$(HELPER_TESTS),_test) $(call objects_of_files,$(EXTENSION_TESTS) $(EXTENSION_TESTED))
 
 # V=1 shows the commands.
 say = @$(if $(V),,echo "$(1) $(patsubst $(top)/%,%,$(if $(filter link,$(1)),$@,$<))";) set -e$(if $(V),x);
@@ -50,17 +56,34 @@ $(HELPER): $(MAIN_OBJECTS) $(ROOM_OBJECTS)
 $(UNIT_TESTS): $(TEST_OBJECTS) $(ROOM_OBJECTS)
 	$(call say,link) $(CXX) $(HELPER_CXXFLAGS) $(HELPER_SANITIZE) $(LDFLAGS) -o $@ $^ -lgtest -lgtest_main $(HELPER_LIBS)
 
+compile = $(call say,compile) $(CXX) $(HELPER_CXXFLAGS) $(HELPER_OUR_CXXFLAGS) $(HELPER_INCLUDES) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
 $(HELPER_BUILD)/%.o: $(top)/%.cpp $(top)/helper/helper.mk
 	@mkdir -p $(@D)
-	$(call say,compile) $(CXX) $(HELPER_CXXFLAGS) $(HELPER_OUR_CXXFLAGS) $(HELPER_INCLUDES) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(compile)
+
+$(HELPER_BUILD)/rooms/%.o: $(HELPER_BUILD)/rooms/%.cpp $(top)/helper/helper.mk
+	$(compile)
+
+# Written where the files that a room consists of are others than before.
+write_room = @mkdir -p $(@D); printf '\#include "%s"\n' $(sort $(filter $*/%,$(1))) >$@.new; \
+  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+ifndef BY_FILE
+$(ROOM_OBJECTS:.o=.cpp): $(HELPER_BUILD)/rooms/%.cpp: FORCE
+	$(call write_room,$(HELPER_ROOMS))
+
+$(filter $(HELPER_BUILD)/rooms/%,$(TEST_OBJECTS:.o=.cpp)): $(HELPER_BUILD)/rooms/%_test.cpp: FORCE
+	$(call write_room,$(HELPER_TESTS))
+endif
 
 # What is of the server's pages needs the server's headers; it is in the unit tests alone.
-$(call helper_objects,extension/sender/page_checksum.cpp extension/sender/page_checksum_test.cpp): \
+$(call objects_of_files,extension/sender/page_checksum.cpp extension/sender/page_checksum_test.cpp): \
   HELPER_INCLUDES += -Wno-register -isystem $(shell $(PG_CONFIG) --includedir-server)
 
 build-unit-tests: $(UNIT_TESTS)
 unit-test: $(UNIT_TESTS)
 	$(UNIT_TESTS) --gtest_brief=1
 
-.PHONY: build-unit-tests
+.PHONY: build-unit-tests FORCE
 -include $(ROOM_OBJECTS:.o=.d) $(MAIN_OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d)

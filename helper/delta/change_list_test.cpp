@@ -8,7 +8,7 @@
 namespace standby_clone {
 namespace {
 
-constexpr std::uint32_t kSegment = 131072;
+constexpr std::uint32_t kSegmentBlocks = 131072;
 using Blocks = BlockSet;
 
 // As packed on the donor.
@@ -29,7 +29,7 @@ void say(ChangeList& list, std::uint32_t database, std::uint32_t relation, std::
 }
 
 std::optional<Blocks> blocks_of(const ChangeList& list, const char* path) {
-  return list.blocks_of(*protocol::main_fork_of(path), kSegment);
+  return list.blocks_of(*protocol::main_fork_of(path), kSegmentBlocks);
 }
 
 TEST(ChangeList, blocks_beyond_a_limit_said_before_or_after_stay) {
@@ -38,8 +38,8 @@ TEST(ChangeList, blocks_beyond_a_limit_said_before_or_after_stay) {
     if (is_before) say(list, 5, 16384, 0, 10, {});
     say(list, 5, 16384, 0, protocol::kNoLimit, {{3, 1}, {900, 2}});
     if (!is_before) say(list, 5, 16384, 0, 10, {});
-    EXPECT_EQ(blocks_of(list, "base/5/16384"), (Blocks{{3, 1}, {10, kSegment - 10}}));
-    EXPECT_EQ(blocks_of(list, "base/5/16384.2"), (Blocks{{0, kSegment}})) << "beyond the limit";
+    EXPECT_EQ(blocks_of(list, "base/5/16384"), (Blocks{{3, 1}, {10, kSegmentBlocks - 10}}));
+    EXPECT_EQ(blocks_of(list, "base/5/16384.2"), (Blocks{{0, kSegmentBlocks}})) << "beyond the limit";
     EXPECT_EQ(list.fork_count(), 2u);
   }
 }
@@ -47,13 +47,13 @@ TEST(ChangeList, blocks_beyond_a_limit_said_before_or_after_stay) {
 TEST(ChangeList, the_smallest_limit_holds) {
   ChangeList list;
   for (std::uint32_t limit : {20, 7, 30}) say(list, 5, 16384, 0, limit, {});
-  EXPECT_EQ(blocks_of(list, "base/5/16384"), (Blocks{{7, kSegment - 7}}));
+  EXPECT_EQ(blocks_of(list, "base/5/16384"), (Blocks{{7, kSegmentBlocks - 7}}));
 }
 
 TEST(ChangeList, blocks_go_to_their_segments) {
   ChangeList list;
-  say(list, 5, 16384, 0, protocol::kNoLimit, {{kSegment - 1, 2}, {3 * kSegment + 5, 1}});
-  EXPECT_EQ(blocks_of(list, "base/5/16384"), (Blocks{{kSegment - 1, 1}}));
+  say(list, 5, 16384, 0, protocol::kNoLimit, {{kSegmentBlocks - 1, 2}, {3 * kSegmentBlocks + 5, 1}});
+  EXPECT_EQ(blocks_of(list, "base/5/16384"), (Blocks{{kSegmentBlocks - 1, 1}}));
   EXPECT_EQ(blocks_of(list, "base/5/16384.1"), (Blocks{{0, 1}}));
   EXPECT_EQ(blocks_of(list, "base/5/16384.2"), Blocks{});
   EXPECT_EQ(blocks_of(list, "base/5/16384.3"), (Blocks{{5, 1}}));

@@ -7,6 +7,11 @@
 
 namespace standby_clone {
 
+// Whether it is `directory`, or below it, by their names alone: both as realpath(3) gives them.
+inline bool is_inside(const std::string& path, const std::string& directory) {
+  return path == directory || path.starts_with(directory + "/");
+}
+
 std::vector<std::string> entries_of(const std::string& path);
 std::optional<std::string> read_if_there(const std::string& path);
 // The directory itself, or the nearest one above it that is there.

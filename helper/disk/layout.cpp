@@ -127,7 +127,7 @@ void Target::make_directory(const std::string& name) {
 
 void Target::check_tablespace(const std::string& link, const std::string& donor_directory) const {
   std::string where = place_of(link, donor_directory);
-  if (where == path() || where.starts_with(path() + "/"))
+  if (is_inside(where, path()))
     fail(Kind::kTargetRefused,
          fmt::format("tablespace directory \"{}\" lies inside the data directory", where),
          "Choose another one with --tablespace-mapping.");

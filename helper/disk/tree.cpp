@@ -17,7 +17,7 @@
 namespace standby_clone {
 namespace {
 
-constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
 // Some file systems cannot sync a directory, or know no other state than synced; the server lives with them too.
 bool cannot_sync_directories(int error) {
@@ -44,7 +44,7 @@ void sync_at(Disk& disk, int file, const std::string& shown) {
 }
 
 std::vector<std::string> names_in(int directory, const std::string& shown) {
-  int again = openat(directory, ".", kDirectory);
+  int again = openat(directory, ".", kOpenDirectory);
   DIR* stream = again < 0 ? nullptr : fdopendir(again);
   if (stream == nullptr) {
     int reason = errno;
@@ -92,7 +92,7 @@ void forget_tree(int directory, const std::string& shown) {
 // --- roots ---
 
 void Tree::add_root(const std::string& link, const std::string& directory, UniqueFd opened) {
-  if (!opened) opened.reset(::open(directory.c_str(), kDirectory));
+  if (!opened) opened.reset(::open(directory.c_str(), kOpenDirectory));
   if (!opened) fail_on_disk("open directory", directory, errno);
   cover(opened.get(), directory);
   auto same = std::find_if(roots_.begin(), roots_.end(), [&](auto& root) { return root.link == link; });
@@ -142,7 +142,7 @@ UniqueFd Tree::open(const std::string& path, int flags, mode_t mode) const {
 }
 
 UniqueFd Tree::open_directory(const std::string& path) const {
-  UniqueFd directory = open(path, kDirectory);
+  UniqueFd directory = open(path, kOpenDirectory);
   if (!directory) fail_on_disk("open directory", shown(path), errno);
   return directory;
 }
@@ -259,7 +259,7 @@ void Tree::remove_in(int directory, const std::string& name, const std::string& 
   if (is_lost_and_found(name, *status)) return;
   bool is_directory = S_ISDIR(status->st_mode);
   if (is_directory) {
-    UniqueFd opened(disk_->open(directory, name.c_str(), kDirectory));
+    UniqueFd opened(disk_->open(directory, name.c_str(), kOpenDirectory));
     if (!opened) fail_on_disk("remove", shown(path), errno);
     remove_content_of(std::move(opened), path);
   }
@@ -267,7 +267,7 @@ void Tree::remove_in(int directory, const std::string& name, const std::string& 
     return;
   if (is_directory && errno == EBUSY) return;  // a mount
   if (is_directory && errno == ENOTEMPTY) {
-    UniqueFd opened(disk_->open(directory, name.c_str(), kDirectory));
+    UniqueFd opened(disk_->open(directory, name.c_str(), kOpenDirectory));
     if (opened && !names_in(opened.get(), shown(path)).empty()) return;  // what has to stay is in it
   }
   fail_on_disk("remove", shown(path), errno);
@@ -387,7 +387,7 @@ void make_directories(Disk& disk, const std::string& path, bool syncs) {
     if (!is_made && errno != EEXIST) fail_on_disk("create directory", part, errno);
     if (syncs && (is_made || is_last)) {
       std::string parent = std::filesystem::path(part).parent_path();
-      UniqueFd opened(::open(parent.c_str(), kDirectory));
+      UniqueFd opened(::open(parent.c_str(), kOpenDirectory));
       if (opened) sync_at(disk, opened.get(), parent);
       else if (is_made && errno != EACCES) fail_on_disk("open directory", parent, errno);
     }

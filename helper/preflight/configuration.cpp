@@ -29,10 +29,6 @@ bool is_there(const std::string& path) {
   return fs::exists(path, error);
 }
 
-bool is_inside(const std::string& path, const std::string& directory) {
-  return path == directory || path.starts_with(directory + "/");
-}
-
 // Elements of a list, as shared_preload_libraries and unix_socket_directories are.
 std::vector<std::string> elements_of(const std::string& list) {
   std::vector<std::string> elements;

@@ -19,10 +19,6 @@ namespace {
 // gigabit link's.
 constexpr std::uint64_t kUsualRate = 110 * 1024 * 1024;
 
-bool is_inside(const std::string& path, const std::string& directory) {
-  return path == directory || path.starts_with(directory + "/");
-}
-
 // A directory that is made anew needs a place that lets it be made.
 void check_may_write(const char* check, const std::string& path, Findings& findings) {
   std::string directory = nearest_existing(path);

@@ -15,23 +15,10 @@
 #include "helper/claim/claim.h"
 #include "helper/disk/aligned_buffer.h"
 #include "helper/disk/scratch_directory.h"
-#include "protocol/crc32c.h"
+#include "helper/stream/content_of_tests.h"
 
 namespace standby_clone {
 namespace {
-
-constexpr std::uint64_t kChunk = protocol::kChunkSize;
-
-std::string random_content(std::size_t size, std::uint64_t seed = 9) {
-  std::mt19937_64 random(seed);
-  std::string content(size, '\0');
-  for (auto& letter : content) letter = static_cast<char>(random() | 1);
-  return content;
-}
-
-std::uint32_t crc_of(std::string_view content) {
-  return protocol::crc32c(std::as_bytes(std::span(content)));
-}
 
 struct Listed {
   std::string path;

@@ -1,5 +1,5 @@
 // durability_test.cpp: what the journal promises is on the disk, wherever in a clone the power is
-// cut: a scripted clone of a few files on a disk that loses all that was not synced, cut before
+// cut: a clone of a few files on a disk that loses all that was not synced, cut before
 // each call that changes something, in turn.
 #include <gtest/gtest.h>
 
@@ -17,28 +17,19 @@
 #include "helper/disk/recorder.h"
 #include "helper/disk/scratch_directory.h"
 #include "helper/stream/active_files.h"
-#include "protocol/crc32c.h"
+#include "helper/stream/content_of_tests.h"
 
 namespace standby_clone {
 namespace {
 
-constexpr std::uint64_t kChunk = protocol::kChunkSize;
-
 const std::string& content_for(const std::string& path, std::size_t size) {
   static std::map<std::string, std::string> known;
   if (known.contains(path)) return known.at(path);
-  std::mt19937_64 random(std::hash<std::string>()(path));
-  std::string content(size, '\0');
-  for (auto& letter : content) letter = static_cast<char>(random() | 1);
-  return known[path] = content;
-}
-
-std::uint32_t crc_of(std::string_view content) {
-  return protocol::crc32c(std::as_bytes(std::span(content)));
+  return known[path] = random_content(size, std::hash<std::string>()(path));
 }
 
 // A few files with directories on the way; two runs of it: some of the files are there before.
-struct Script {
+struct Copied {
   std::vector<std::pair<std::string, std::size_t>> files = {
       {"PG_VERSION", 3},           {"base/1/1259", 3 * kChunk + 8192}, {"base/1/1260", 8192},
       {"base/5/16384", 2 * kChunk}, {"base/5/empty", 0},               {"global/1262", 8192}};
@@ -46,15 +37,15 @@ struct Script {
 };
 
 // The clone, until it is done or the power is cut.
-void clone(const Script& script, const std::string& data, FaultyDisk& disk) {
+void clone(const Copied& copied, const std::string& data, FaultyDisk& disk) {
   auto opened = open_target({data, {}, "", true, false, &disk});
   Target& target = *opened;
   target.begin_session(SessionRecord{});
-  for (const auto& directory : script.directories) target.make_directory(directory);
+  for (const auto& directory : copied.directories) target.make_directory(directory);
   FileList list;
-  std::vector<std::byte> bytes(100 * script.files.size());
+  std::vector<std::byte> bytes(100 * copied.files.size());
   protocol::Writer writer(bytes);
-  for (const auto& [path, size] : script.files) {
+  for (const auto& [path, size] : copied.files) {
     protocol::Entry entry;
     entry.kind = protocol::EntryKind::kRelationFile;
     entry.mode = 0600;
@@ -68,7 +59,7 @@ void clone(const Script& script, const std::string& data, FaultyDisk& disk) {
   CopyCounters counters;
   ActiveFiles files(list, target, ManifestChecksums::kCrc32c, counters, &recorder);
   for (std::uint32_t file = 0; file < list.files.size(); ++file) {
-    const auto& [path, size] = script.files[file];
+    const auto& [path, size] = copied.files[file];
     const std::string& content = content_for(path, size);
     std::uint64_t at = 0;
     do {
@@ -86,7 +77,7 @@ void clone(const Script& script, const std::string& data, FaultyDisk& disk) {
 }
 
 // Every promise of the journal against what is there. Returns how many there were.
-int check_promises(const Script& script, const std::string& data, const std::string& journal_bytes,
+int check_promises(const Copied& copied, const std::string& data, const std::string& journal_bytes,
                    const std::string& what) {
   Journal journal = Journal::parse(journal_bytes, what);
   int promises = 0;
@@ -94,8 +85,8 @@ int check_promises(const Script& script, const std::string& data, const std::str
     std::string path(name);
     std::string found = content_of(data + "/" + path);
     std::size_t size = 0;
-    for (const auto& [script_name, its_size] : script.files)
-      if (script_name == path) size = its_size;
+    for (const auto& [its_name, its_size] : copied.files)
+      if (its_name == path) size = its_size;
     if (known.is_complete) {
       ++promises;
       EXPECT_TRUE(std::filesystem::exists(data + "/" + path)) << what << path;
@@ -117,7 +108,7 @@ int check_promises(const Script& script, const std::string& data, const std::str
 class PowerIsCut : public testing::TestWithParam<bool> {};
 
 TEST_P(PowerIsCut, and_the_journal_promises_only_what_is_there) {
-  Script script;
+  Copied copied;
   int cut = 0, most_promises = 0;
   for (bool was_cut = true; was_cut; ++cut) {
     // What is written is read back many times; no sync of it is a real one.
@@ -128,7 +119,7 @@ TEST_P(PowerIsCut, and_the_journal_promises_only_what_is_there) {
     disk.has_file_systems = GetParam();
     disk.cut_before = cut;
     try {
-      clone(script, data, disk);
+      clone(copied, data, disk);
     } catch (const Failure&) {
       EXPECT_TRUE(disk.is_off());
     }
@@ -140,12 +131,12 @@ TEST_P(PowerIsCut, and_the_journal_promises_only_what_is_there) {
       EXPECT_EQ(most_promises, 0) << what << "the journal is gone";
       continue;
     }
-    int promises = check_promises(script, after, content_of(after + "/" + kJournalName), what);
+    int promises = check_promises(copied, after, content_of(after + "/" + kJournalName), what);
     EXPECT_GE(promises, most_promises > 0 ? 1 : 0) << what;
     most_promises = std::max(most_promises, promises);
     // Bytes may reach a disk without a sync too: those of the journal alone, by bad luck.
     if (std::filesystem::exists(data + "/" + kJournalName))
-      check_promises(script, after, content_of(data + "/" + kJournalName), what + "(lucky journal) ");
+      check_promises(copied, after, content_of(data + "/" + kJournalName), what + "(lucky journal) ");
   }
   EXPECT_GT(cut, 15) << "there was little to cut";
   EXPECT_GE(most_promises, 5);

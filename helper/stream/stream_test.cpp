@@ -22,7 +22,7 @@
 
 #include "helper/claim/claim.h"
 #include "helper/disk/scratch_directory.h"
-#include "protocol/crc32c.h"
+#include "helper/stream/content_of_tests.h"
 
 namespace standby_clone {
 namespace {
@@ -32,13 +32,6 @@ using protocol::Data;
 using protocol::RangeEnd;
 using protocol::RangeStatus;
 using protocol::Read;
-
-std::string random_content(std::size_t size, std::uint64_t seed = 4) {
-  std::mt19937_64 random(seed);
-  std::string content(size, '\0');
-  for (auto& letter : content) letter = static_cast<char>(random() | 1);
-  return content;
-}
 
 protocol::Bytes bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 

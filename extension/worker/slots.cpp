@@ -99,7 +99,7 @@ void create_temporary(const char* name) {
 
 void advance(const char* name, XLogRecPtr lsn) {
   if (lsn <= find(name).restart_lsn) return;
-  OidFunctionCall2(F_PG_REPLICATION_SLOT_ADVANCE, name_datum(name), LSNGetDatum(lsn));
+  pg::set_slot(name, lsn);
 }
 
 bool hand_over(const char* temporary, const char* name, bool given, const char* owner) {

@@ -28,7 +28,8 @@ void touch(const char* name);
 
 void create_temporary(const char* name);  // WAL reserved at once (trap 4)
 
-// Moves the slot forward to `lsn`; does nothing if it is there already.
+// Moves the slot forward to `lsn`; does nothing if it is there already. Needs no transaction, so it holds no snapshot
+// while it writes: the function of SQL would, and vacuum would see it on a busy disk.
 void advance(const char* name, XLogRecPtr lsn);
 
 // Whose is a slot that was made for a clone and that no standby has yet? The file says so that lies beside the slot's

@@ -198,9 +198,7 @@ void advance_slot(bool at_once) {
   // A standby asks from the beginning of a segment.
   durable -= XLogSegmentOffset(durable, wal_segment_size);
   if (durable == 0 || durable <= slots::find(work.temporary_slot).restart_lsn) return;
-  StartTransactionCommand();
   slots::advance(work.temporary_slot, durable);
-  CommitTransactionCommand();
 }
 
 // One turn of every waiting loop. An ERROR when the clone shall end.
@@ -260,12 +258,10 @@ void start_backup() {
   CommitTransactionCommand();
   disable_timeout(work.lease_watch, false);
 
-  StartTransactionCommand();
   TimeLineID timeline = checkpoint_timeline();
   // The slot was made before the start; what lies between is not needed any more.
   slots::advance(work.temporary_slot,
                  DatumGetLSN(lsn) - XLogSegmentOffset(DatumGetLSN(lsn), wal_segment_size));
-  CommitTransactionCommand();
   work.tablespace_count = tablespaces::remember();
   session::Locked::begin();
   record().start_lsn = DatumGetLSN(lsn);

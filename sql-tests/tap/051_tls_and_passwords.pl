@@ -53,11 +53,15 @@ ok(!-e $standby->data_dir, 'refused connections leave no directory');
 
 my $run = start_clone(undef, $standby, '-d', "$tls passfile=$passwords", '-N', '-r', '8M', '-j', '2');
 wait_for_copying($primary, $run);
-my $connections = $primary->safe_psql('postgres', <<'SQL');
+my $connections;
+wait_until('control, two streams and WAL are there', sub {
+	$connections = $primary->safe_psql('postgres', <<'SQL');
 SELECT count(*), bool_and(s.ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid)
  WHERE a.application_name = 'pg_standby_clone'
 SQL
-is($connections, '4|t', 'control, two streams and WAL: all are encrypted');
+	return $connections =~ /^4\|/;
+});
+is($connections, '4|t', 'all are encrypted');
 exit_is($run, 'completed', 'TLS');
 my $settings = content_of($standby->data_dir . '/postgresql.auto.conf');
 unlike($settings, qr/very-secret/, 'no password in postgresql.auto.conf');

@@ -28,9 +28,10 @@ constexpr std::uint64_t kFirstRestMs = 25;
 
 // So many damaged pages are no writes that were met half way. Of a file that has them the others are
 // read again at once; with more of them in the whole clone, which has failed by then, all files get
-// this patience only.
+// this patience only, and with many more, as many small files of garbage have, none.
 constexpr std::uint32_t kHopelessFile = 16;
 constexpr std::uint64_t kHopelessClone = 64;
+constexpr std::uint64_t kGarbage = 1024;
 constexpr std::uint64_t kLittlePatienceMs = 5;
 
 constexpr std::uint32_t kLogLinesMax = 5;  // of one file
@@ -62,6 +63,7 @@ std::uint32_t damage_of_file(const Reader& reader, std::uint32_t more) {
 std::uint64_t patience_ms(const Reader& reader) {
   if (damage_of_file(reader, 0) >= kHopelessFile) return 0;
   std::uint64_t all = pg_atomic_read_u64(&reader.session->record->checksum_failures);
+  if (all >= kGarbage) return 0;
   return all >= kHopelessClone ? kLittlePatienceMs : kPatienceMs;
 }
 

@@ -8,6 +8,7 @@
 #include "helper/base/failure.h"
 #include "helper/base/message.h"
 #include "helper/base/stop.h"
+#include "helper/claim/status.h"
 #include "helper/clone/clone.h"
 #include "helper/connection/conninfo.h"
 #include "helper/options/options.h"
@@ -63,6 +64,7 @@ int main(int argc, char** argv) {
     StopSource stop;
     install_signals(stop);
     take_environment();
+    if (options.command == Command::kStatus) return run_status(options.data_directory, options.json);
     if (options.command == Command::kCheck) return run_check(options, stop);
     if (options.command == Command::kAgent) {
       // A daemon's SIGHUP asks for its settings to be read again, and an agent has none.

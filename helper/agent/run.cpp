@@ -5,6 +5,7 @@
 
 #include "helper/claim/look.h"
 #include "helper/clone/clone.h"
+#include "helper/clone/on_end.h"
 #include "helper/progress/progress.h"
 
 namespace standby_clone {
@@ -55,6 +56,7 @@ void Run::carry_out() {
     Options options = options_of(agent_, request_);
     if (run_clone(options, progress, stop_) != 0) failure_ = progress.failure();
   } catch (const Failure& failure) {
+    run_on_end(agent_, {0, std::nullopt, failure}, progress);
     progress.fail(failure, "");
     failure_ = failure;
   } catch (const std::exception& failure) {

@@ -111,7 +111,7 @@ std::unique_ptr<Target> open_target(const TargetOptions& options, const Leave& l
                                     const std::function<void(const std::string&)>& warn) {
   const std::string& path = options.data_directory;
   if (auto refused = refusal(path, look_at_directory(path), leave)) throw *refused;
-  Disk& disk = options.disk != nullptr ? *options.disk : real_disk();
+  Disk& disk = disk_of(options);
   Maker maker(disk, options);
   UniqueFd directory = open_and_lock(disk, path, warn);
   Look look = look_at_directory(path);

@@ -35,11 +35,6 @@ bool was_shut_down(const Look& look) {
                           look.cluster->state == ClusterState::kShutDownInRecovery);
 }
 
-std::string state_in_words(const Look& look) {
-  auto state = look.cluster ? static_cast<std::size_t>(look.cluster->state) : std::size(kStates);
-  return state < std::size(kStates) ? kStates[state] : "of an unknown state";
-}
-
 // A clone at work holds its lock file with a flock that it takes before it writes into it: a question about
 // one with a text in it is in nobody's way. Where there are no locks, the process tells.
 bool holds_lock(const std::string& path, const LockFile& lock, const FileId& directory) {
@@ -137,6 +132,11 @@ Look look_at_directory(const std::string& path) {
   if (look.holds == Holds::kCluster && look.occupant == Occupant::kNobody)
     look.why_not_known_down = why_not_known_down(path, directory, look);
   return look;
+}
+
+std::string state_in_words(const Look& look) {
+  auto state = look.cluster ? static_cast<std::size_t>(look.cluster->state) : std::size(kStates);
+  return state < std::size(kStates) ? kStates[state] : "of an unknown state";
 }
 
 std::optional<Failure> refusal(const std::string& path, const Look& look, const Leave& leave) {

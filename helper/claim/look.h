@@ -50,6 +50,9 @@ struct Look {
 // Fails with kTargetRefused or kDisk when it cannot even be looked at.
 Look look_at_directory(const std::string& path);
 
+// What its pg_control says, in the words of pg_controldata.
+std::string state_in_words(const Look& look);
+
 // What may be done with it.
 struct Leave {
   bool to_update = false;          // --delta: a cluster that is there

@@ -12,6 +12,7 @@
 #include "helper/claim/claim.h"
 #include "helper/clone/copy.h"
 #include "helper/clone/old_server.h"
+#include "helper/clone/on_end.h"
 #include "helper/clone/session.h"
 #include "helper/clone/sessions.h"
 #include "helper/clone/start.h"
@@ -264,7 +265,7 @@ bool Clone::is_complete_already() const {
 void Clone::open_target() {
   target_ = standby_clone::open_target(
       TargetOptions{options_.data_directory, options_.tablespace_mapping, options_.wal_directory,
-                    options_.sync, options_.delta},
+                    options_.sync, options_.delta, nullptr, options_.sync_by_file},
       leave_of(options_), [this](const std::string& words) { progress_.warn(words); });
   if (target_->was_complete())
     return progress_.note("the clone in \"" + target_->path() + "\" was complete already");
@@ -274,9 +275,11 @@ void Clone::open_target() {
 // An earlier run died when all was done; its session is over.
 void Clone::finish_earlier_clone() {
   open_target();
-  if (!options_.start) return;
-  progress_.enter(Phase::kStarting);
-  start_.start_alone();
+  if (options_.start) {
+    progress_.enter(Phase::kStarting);
+    start_.start_alone();
+  }
+  run_on_end(options_, {}, progress_);
 }
 
 void Clone::refuse_way(const std::string& why_not) {
@@ -621,6 +624,8 @@ StandbyFiles Clone::standby_files() const {
   files.server_version = donor.server_version;
   files.system_identifier = donor.system_identifier;
   files.write_manifest = options_.write_manifest && !replay_;
+  files.settings = options_.settings;
+  files.encode_manifest = options_.encode_manifest;
   files.manifest_checksums = options_.manifest_checksums;
   files.reads_for_checksums = options_.manifest_checksums_given;
   files.wal = wal_ ? wal_ranges(label.start_timeline, label.start_lsn, label.stop_timeline,
@@ -652,7 +657,9 @@ void Clone::report_completion() {
   if (!session_.report_completed([this] { turn(); }))
     progress_.warn("the donor could not be told that the clone is complete; if it drops slot \"" +
                    options_.slot + "\" after a while, make it again");
-  progress_.complete(summary());
+  Summary made = summary();
+  run_on_end(options_, {made.id, made.method, std::nullopt}, progress_);
+  progress_.complete(made);
 }
 
 Summary Clone::summary() const {
@@ -846,6 +853,7 @@ int run_clone(const Options& options, Progress& progress, StopSource& stop) {
     try {
       wait_for_successor(clone, ending->failure, sessions, backoff, progress, stop);
     } catch (const Failure& failure) {
+      run_on_end(options, {clone.session().control().status().id, std::nullopt, failure}, progress);
       progress.fail(failure, ending->remains);
       return exit_code(failure.kind);
     }

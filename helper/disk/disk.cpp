@@ -110,6 +110,17 @@ int Disk::sync_file_system(int file) {
   return -1;
 }
 
+Disk& disk_without_syncfs() {
+  class SyncsByFile : public Disk {
+    int sync_file_system(int) override {
+      errno = ENOSYS;
+      return -1;
+    }
+  };
+  static SyncsByFile disk;
+  return disk;
+}
+
 Disk& real_disk() {
   static Disk disk;
   return disk;

@@ -37,6 +37,8 @@ class Disk {
 
 // The one that is there.
 Disk& real_disk();
+// The same, where each file is synced by itself.
+Disk& disk_without_syncfs();
 
 // Disk::open() where the kernel has no openat2(2).
 int open_name_by_name(int directory, const char* path, int flags, mode_t mode);

@@ -32,9 +32,14 @@ std::string in_root(const TakenDirectory& root, const std::string& name) {
 
 }  // namespace
 
+Disk& disk_of(const TargetOptions& options) {
+  if (options.disk != nullptr) return *options.disk;
+  return options.syncs_by_file ? disk_without_syncfs() : real_disk();
+}
+
 Target::Target(const TargetOptions& options, Found found)
     : options_(options),
-      tree_(options.disk != nullptr ? *options.disk : real_disk(), options.sync),
+      tree_(disk_of(options), options.sync),
       state_(found.state),
       cluster_(found.cluster),
       journal_(std::move(found.journal)) {

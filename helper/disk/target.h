@@ -28,7 +28,9 @@ struct TargetOptions {
   bool sync = true;
   bool delta = false;     // a cluster that is there is brought up to date
   Disk* disk = nullptr;   // for tests; otherwise the real one
+  bool syncs_by_file = false;  // that one syncs no file systems
 };
+Disk& disk_of(const TargetOptions& options);
 
 // How a directory was found by helper/claim, which has decided that it may be taken.
 struct Found {

@@ -13,6 +13,7 @@
 
 #include "helper/base/failure.h"
 #include "helper/base/message.h"
+#include "helper/options/given.h"
 #include "protocol/limits.h"
 #include "protocol/rate.h"
 #include "protocol/version.h"
@@ -31,11 +32,12 @@ constexpr char kOutputGroup[] = "Output";
 struct Raw {
   std::string checkpoint = "fast", rate, compress = "auto", jobs = "auto", wal_method = "stream";
   std::string format = "plain", manifest_checksums, slot, reconnect_timeout;
-  std::string receive_timeout, delta;
-  std::vector<std::string> mappings;
+  std::string receive_timeout, delta, sync_method;
+  std::vector<std::string> mappings, settings;
   bool no_slot = false, no_manifest = false, no_sync = false, no_verify = false;
   bool no_check_space = false;
-  bool recovery_conf = false, create_slot = false, accepted = false;
+  bool recovery_conf = false, dry_run = false, accepted = false;
+  std::string accepted_value;
 };
 
 // What pg_basebackup has and a clone has not: refused, with what to do instead.
@@ -52,10 +54,6 @@ constexpr Foreign kForeign[] = {
      "Use --delta to bring an older copy in --pgdata up to date."},
     {"-z,--gzip", false, "a data directory is never compressed: there is no --gzip",
      "For less on the wire there is --compress=zstd, and --compress=auto without a word."},
-    {"-s,--status-interval", true, "the donor sees each second how far a clone is: there is no --status-interval",
-     "Leave it out."},
-    {"--sync-method", true, "files are synced while they come, their file systems at the end: there is no --sync-method",
-     "Leave it out; --no-sync leaves syncing to the system."},
 };
 
 std::string host_name() {
@@ -94,6 +92,12 @@ ManifestChecksums manifest_checksums_of(const std::string& text) {
        "Use NONE, CRC32C, SHA224, SHA256, SHA384 or SHA512.");
 }
 
+bool syncs_by_file(const std::string& method) {
+  if (method.empty() || method == "syncfs") return false;
+  if (method == "fsync") return true;
+  fail(Kind::kUsage, fmt::format("unknown sync method \"{}\"", method), "Use --sync-method=fsync or --sync-method=syncfs.");
+}
+
 void refuse_what_we_do_not(const Raw& raw) {
   if (raw.format == "t" || raw.format == "tar")
     fail(Kind::kUsage, "a clone is a data directory: there is no tar format",
@@ -103,7 +107,12 @@ void refuse_what_we_do_not(const Raw& raw) {
   if (raw.wal_method == "f" || raw.wal_method == "fetch")
     fail(Kind::kUsage, "WAL is streamed while files are copied: there is no --wal-method=fetch",
          "Leave --wal-method out.");
-  if (raw.create_slot && raw.slot.empty())
+}
+
+void check_slot(const Raw& raw, Options& options) {
+  if (raw.no_slot && !raw.slot.empty())
+    fail(Kind::kUsage, "--no-slot and --slot contradict each other", "Give one of them.");
+  if (options.create_slot && raw.slot.empty())
     fail(Kind::kUsage, "--create-slot needs a slot's name", "Name it with --slot; or leave both out: a clone makes its own.");
 }
 
@@ -167,6 +176,7 @@ void check_and_fill(const Raw& raw, Options& options) {
     strip_slashes(mapping->second);
     options.tablespace_mapping.push_back(*mapping);
   }
+  for (const auto& text : raw.settings) options.settings.push_back(parse_setting(text));
   if (raw.checkpoint != "fast" && raw.checkpoint != "spread")
     fail(Kind::kUsage, fmt::format("unknown checkpoint mode \"{}\"", raw.checkpoint),
          "Use --checkpoint=fast or --checkpoint=spread.");
@@ -198,6 +208,7 @@ void check_and_fill(const Raw& raw, Options& options) {
   options.write_manifest = !raw.no_manifest;
   options.verify_checksums = !raw.no_verify;
   options.sync = !raw.no_sync;
+  options.sync_by_file = syncs_by_file(raw.sync_method);
   // A flag without a value has the value "true".
   if (!raw.delta.empty()) set_delta(raw.delta == "true" ? "auto" : raw.delta, options);
   options.check_space = !raw.no_check_space;
@@ -207,9 +218,8 @@ void check_and_fill(const Raw& raw, Options& options) {
   if (options.name.size() > 63)
     fail(Kind::kUsage, fmt::format("the name \"{}\" is longer than 63 bytes", options.name),
          "Give a shorter --name.");
-  if (raw.no_slot && !raw.slot.empty())
-    fail(Kind::kUsage, "--no-slot and --slot contradict each other", "Give one of them.");
-  options.slot_given = !raw.slot.empty() && !raw.create_slot;
+  check_slot(raw, options);
+  options.slot_given = !raw.slot.empty() && !options.create_slot;
   if (!raw.no_slot) options.slot = raw.slot.empty() ? slot_name_of(options.name) : raw.slot;
   if (options.label.empty()) options.label = "pg_standby_clone " + options.name;
   if (options.label.size() >= protocol::kTextMax || options.label.find('\n') != std::string::npos)
@@ -225,9 +235,10 @@ std::vector<std::string> arguments_of(int argc, const char* const* argv, Command
   if (!arguments.empty() && !arguments.front().starts_with('-')) {
     if (arguments.front() == "check") command = Command::kCheck;
     else if (arguments.front() == "agent") command = Command::kAgent;
+    else if (arguments.front() == "status") command = Command::kStatus;
     else if (arguments.front() != "clone")
       fail(Kind::kUsage, fmt::format("unknown command \"{}\"", arguments.front()),
-           "The commands are clone (may be left out), check and agent.");
+           "The commands are clone (may be left out), check, status and agent.");
     arguments.erase(arguments.begin());
   }
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
@@ -291,6 +302,7 @@ class Help : public CLI::Formatter {
     return "\nUsage:\n"
            "  pg_standby_clone [clone] -D DIR [-d CONNINFO | -h HOST -p PORT -U USER] [OPTION]...\n"
            "  pg_standby_clone check   -D DIR ...    tell what would stop it; touches nothing\n"
+           "  pg_standby_clone status  -D DIR [--json]   tell what DIR holds, without the donor\n"
            "  pg_standby_clone agent   -D DIR --name TARGET ...   wait for "
            "request_standby_clone(TARGET);\n"
            "                                         its own options: pg_standby_clone agent --help\n";
@@ -341,7 +353,7 @@ void set_compression(const std::string& text, Options& options) {
   auto colon = text.find(':');
   std::string method = text.substr(0, colon);
   // It is the donor that compresses, and nothing stays compressed.
-  if (method != "zstd" && method != "server-zstd")
+  if (method != "zstd" && method != "server-zstd" && method != "client-zstd")
     fail(Kind::kUsage, fmt::format("compression \"{}\" is not possible: on the wire there is zstd alone", text),
          "Use --compress=auto, none or zstd[:LEVEL].");
   int level = 1;
@@ -404,6 +416,28 @@ std::optional<std::chrono::milliseconds> parse_time(const std::string& text) {
   return std::nullopt;
 }
 
+std::pair<std::string, std::string> parse_setting(const std::string& text) {
+  auto refuse = [&](const std::string& why) {
+    fail(Kind::kUsage, fmt::format("--set \"{}\": {}", text, why), "Write --set NAME=VALUE, as --set port=5433.");
+  };
+  auto equal = text.find('=');
+  if (equal == std::string::npos) refuse("there is no value");
+  std::string name = text.substr(0, equal), value = text.substr(equal + 1);
+  for (char& letter : name) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  auto is_of_word = [](char letter) { return (letter >= 'a' && letter <= 'z') || letter == '_'; };
+  auto is_of_name = [&](char letter) { return is_of_word(letter) || (letter >= '0' && letter <= '9') || letter == '.'; };
+  auto dot = name.find('.');
+  bool is_name = !name.empty() && std::all_of(name.begin(), name.end(), is_of_name) && is_of_word(name.front()) &&
+                 name.find('.', dot + 1) == (dot == std::string::npos ? dot : std::string::npos) && name.back() != '.';
+  if (!is_name || name == "include" || name == "include_dir" || name == "include_if_exists")
+    refuse("that is not the name of a setting");
+  if (value.find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) refuse("the value has more than one line");
+  if (name == "primary_conninfo" || name == "primary_slot_name" || name == "data_directory" || name.ends_with("_file") ||
+      name.starts_with("recovery_target"))
+    refuse("this setting is the clone's own, or names what lies elsewhere");
+  return {name, value};
+}
+
 std::optional<std::pair<std::string, std::string>> parse_mapping(const std::string& text) {
   std::string sides[2];
   int side = 0;
@@ -433,7 +467,7 @@ Parsed parse_options(int argc, const char* const* argv) {
                "pg_standby_clone"};
   app.formatter(std::make_shared<Help>(is_agent ? Command::kAgent : Command::kClone));
   app.set_help_flag();
-  std::string help;
+  std::string help, options_file;
   bool version = false;
 
   app.add_option("-D,--pgdata", options.data_directory, "directory to make the standby in")
@@ -453,6 +487,8 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->group(kTargetGroup);
   app.add_flag("-N,--no-sync", raw.no_sync, "do not wait until all is safely on disk")
       ->group(kTargetGroup);
+  app.add_option("--sync-method", raw.sync_method, "by which files are made durable: syncfs, or fsync for each (syncfs)")
+      ->type_name("METHOD")->group(kTargetGroup);
   app.add_flag("--no-check-space", raw.no_check_space,
                "begin also where there seems to be too little room")
       ->group(kTargetGroup);
@@ -482,8 +518,10 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->type_name("NAME")->group(kStandbyGroup);
   app.add_option("-S,--slot", raw.slot, "use this existing slot; it is never dropped")
       ->type_name("NAME")->group(kStandbyGroup);
-  app.add_flag("-C,--create-slot", raw.create_slot, "make the slot that --slot names")->group(kStandbyGroup);
+  app.add_flag("-C,--create-slot", options.create_slot, "make the slot that --slot names")->group(kStandbyGroup);
   app.add_flag("--no-slot", raw.no_slot, "make no permanent slot")->group(kStandbyGroup);
+  app.add_option("--set", raw.settings, "put a setting into the standby's postgresql.auto.conf")
+      ->type_name("NAME=VALUE")->group(kStandbyGroup)->allow_extra_args(false);
   app.add_flag("--write-password", options.write_password,
                "keep the password in primary_conninfo, in clear text")->group(kStandbyGroup);
   app.add_flag("-R,--write-recovery-conf", raw.recovery_conf, "accepted: this is always done")
@@ -509,6 +547,8 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("--no-verify-checksums", raw.no_verify, "do not verify page checksums")
       ->group(kCopyGroup);
   app.add_flag("--no-manifest", raw.no_manifest, "write no backup_manifest")->group(kCopyGroup);
+  app.add_flag("--manifest-force-encode", options.encode_manifest, "write all paths of the manifest in hexadecimal")
+      ->group(kCopyGroup);
   app.add_option("--manifest-checksums", raw.manifest_checksums,
                  "NONE, CRC32C, SHA224, SHA256, SHA384, SHA512 (CRC32C)")
       ->type_name("NAME")->group(kCopyGroup);
@@ -528,6 +568,8 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("--stop-command", options.stop_command, "stops the server (pg_ctl)")
       ->type_name("COMMAND")->group(kStartGroup);
 
+  if (!is_agent)
+    app.add_flag("--dry-run", raw.dry_run, "check only: the same as the command check")->group(kOutputGroup);
   if (is_agent) {
     app.add_flag("--allow-overwrite", options.allow_overwrite,
                  "a request may ask for delta on a used directory")
@@ -542,11 +584,16 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("-v,--verbose", options.verbose, "say more")->group(kOutputGroup);
   app.add_flag("--json", options.json, "one JSON object a line on standard output")
       ->group(kOutputGroup);
+  app.add_option("--on-end", options.on_end, "run by the shell when the result is final")
+      ->type_name("COMMAND")->group(kOutputGroup);
+  app.add_option("--options-file", options_file, "more options, one a line: name = value")
+      ->type_name("FILE")->group(kOutputGroup);
   app.add_flag("-V,--version", version, "show the version, then end")->group(kOutputGroup);
   app.add_flag("-?,--help", help, "show this help, or --help=all every option, then end")
       ->group(kOutputGroup);
   // As it is anyway.
-  app.add_flag("--no-clean,--no-estimate-size", raw.accepted)->group("");
+  app.add_flag("-n,--no-clean,--no-estimate-size", raw.accepted)->group("");
+  app.add_option("-s,--status-interval", raw.accepted_value)->group("");
   for (const auto& foreign : kForeign) {
     auto refuse = [&foreign] { fail(Kind::kUsage, foreign.message, foreign.hint); };
     if (foreign.has_value)
@@ -565,6 +612,9 @@ Parsed parse_options(int argc, const char* const* argv) {
       std::printf("pg_standby_clone %s\n", protocol::kVersion);
       return {std::nullopt, 0};
     }
+    take_given(app, options_of_environment(environ));
+    if (!options_file.empty()) take_given(app, options_of_file(options_file));
+    if (raw.dry_run) options.command = Command::kCheck;
     if (options.data_directory.empty())
       fail(Kind::kUsage, "no target directory was given", "Name it with --pgdata (-D).");
     check_and_fill(raw, options);

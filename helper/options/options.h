@@ -15,7 +15,7 @@ namespace standby_clone {
 
 enum class ManifestChecksums { kNone, kCrc32c, kSha224, kSha256, kSha384, kSha512 };
 
-enum class Command { kClone, kCheck, kAgent };
+enum class Command { kClone, kCheck, kAgent, kStatus };
 
 // How a cluster that is there is brought up to date.
 enum class Delta {
@@ -44,9 +44,12 @@ struct Options {
   bool is_named = false;  // by --name
   std::string slot;   // empty: none
   bool slot_given = false;
+  bool create_slot = false;  // and must not be there
   bool stream_wal = true;  // -X stream
   bool write_password = false;
+  std::vector<std::pair<std::string, std::string>> settings;  // --set: of the standby's postgresql.auto.conf, names in lower case
   bool write_manifest = true;
+  bool encode_manifest = false;  // all its paths in hexadecimal
   ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
   bool manifest_checksums_given = false;  // by name: of every file, though it has to be read for it
 
@@ -60,6 +63,7 @@ struct Options {
   std::int8_t compression_level = 0;
   bool verify_checksums = true;
   bool sync = true;
+  bool sync_by_file = false;  // never by syncfs(2)
   bool check_space = true;
   bool delta = false;  // bring a cluster that is there up to date
   Delta way = Delta::kAuto;  // of that
@@ -82,6 +86,8 @@ struct Options {
   bool manage_server = false;
   std::int64_t request_id = 0;  // of request_standby_clone(); 0: the command's own clone
   std::string request_uuid;     // its identity beyond the number
+
+  std::string on_end;  // for the shell, once the result is final; empty: nothing
 
   // What is shown.
   bool progress = false;
@@ -115,6 +121,9 @@ std::optional<std::uint64_t> parse_rate(const std::string& text);
 
 // A time as PostgreSQL writes it: a number of seconds, or with suffix ms, s, min, h or d.
 std::optional<std::chrono::milliseconds> parse_time(const std::string& text);
+
+// "NAME=VALUE" of a setting that the clone leaves to others, the name in lower case. Fails with kUsage.
+std::pair<std::string, std::string> parse_setting(const std::string& text);
 
 // "OLDDIR=NEWDIR"; a '=' within a name is written "\=".
 std::optional<std::pair<std::string, std::string>> parse_mapping(const std::string& text);

@@ -8,6 +8,8 @@
 #include <set>
 #include <sstream>
 
+#include "helper/base/failure.h"
+
 namespace standby_clone {
 namespace {
 
@@ -79,9 +81,8 @@ TEST(Options, what_we_do_not_is_refused_with_exit_code_2) {
       {"-D", "/d", "-X", "x"},
       {"-D", "/d", "-C"},
       {"-D", "/d", "-z"},
-      {"-D", "/d", "-s", "10"},
       {"-D", "/d", "-i", "/x/backup_manifest"},
-      {"-D", "/d", "--sync-method=fsync"},
+      {"-D", "/d", "--sync-method=writethrough"},
       {"-D", "/d", "-r", "31"},
       {"-D", "/d", "-c", "slow"},
       {"-D", "/d", "-T", "/only"},
@@ -104,16 +105,28 @@ TEST(Options, what_we_do_not_is_refused_with_exit_code_2) {
 }
 
 TEST(Options, as_pg_basebackup_takes_them) {
-  auto parsed = parse({"-D", "/d", "-Xs", "-C", "-S", "mine", "-Z", "server-zstd:level=3", "--no-clean", "--no-estimate-size"});
+  auto parsed = parse({"-D", "/d", "-Xs", "-C", "-S", "mine", "-Z", "server-zstd:level=3", "-n",
+                       "--no-clean", "--no-estimate-size", "-s", "10", "-Fp", "--sync-method=fsync", "--manifest-force-encode"});
   ASSERT_TRUE(parsed.options);
   EXPECT_TRUE(parsed.options->stream_wal);
   EXPECT_EQ(parsed.options->slot, "mine");
   EXPECT_FALSE(parsed.options->slot_given);
+  EXPECT_TRUE(parsed.options->create_slot);
+  EXPECT_TRUE(parsed.options->sync_by_file);
+  EXPECT_TRUE(parsed.options->encode_manifest);
   EXPECT_EQ(parsed.options->compression, protocol::Compression::kZstd);
   EXPECT_EQ(parsed.options->compression_level, 3);
-  parsed = parse({"-D", "/d", "-X", "n"});
+  parsed = parse({"-D", "/d", "-X", "n", "-Z", "client-zstd", "--sync-method", "syncfs"});
   ASSERT_TRUE(parsed.options);
   EXPECT_FALSE(parsed.options->stream_wal);
+  EXPECT_FALSE(parsed.options->sync_by_file);
+}
+
+TEST(Options, a_dry_run_is_a_check) {
+  auto parsed = parse({"-D", "/d", "--dry-run"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->command, Command::kCheck);
+  EXPECT_FALSE(parse({"agent", "-D", "/d", "--name", "s1", "--dry-run"}).options);
 }
 
 TEST(Options, rates_as_pg_basebackup_reads_them) {
@@ -135,6 +148,19 @@ TEST(Options, patience_with_a_silent_connection) {
   EXPECT_EQ(given("5000ms").options->receive_timeout, milliseconds(5000));
   EXPECT_EQ(given("0").options->receive_timeout, milliseconds(0));
   for (auto time : {"4", "1ms", "soon", "-1"}) EXPECT_EQ(given(time).exit_code, 2) << time;
+}
+
+TEST(Options, settings_are_names_and_values_of_one_line) {
+  using Setting = std::pair<std::string, std::string>;
+  EXPECT_EQ(parse_setting("Port=5433"), Setting("port", "5433"));
+  EXPECT_EQ(parse_setting("restore_command=cp a=b %p"), Setting("restore_command", "cp a=b %p"));
+  EXPECT_EQ(parse_setting("cluster_name="), Setting("cluster_name", ""));
+  EXPECT_EQ(parse_setting("pg_stat_statements.max=10"), Setting("pg_stat_statements.max", "10"));
+  for (auto text : {"port", "=1", "a b=1", "1a=1", "a.b.c=1", ".a=1", "a.=1", "a-b=1", "include=/x", "Include_If_Exists=/x",
+                    "include_dir=/x", "port=1\nx=2", "port=1\r", "primary_conninfo=x", "primary_slot_name=x",
+                    "Data_Directory=/x", "hba_file=/x", "config_file=/x", "recovery_target_time=x", "recovery_target=immediate"})
+    EXPECT_THROW(parse_setting(text), Failure) << text;
+  EXPECT_THROW(parse_setting(std::string("port=1\0", 7)), Failure);
 }
 
 TEST(Options, mappings_with_escaped_equal_signs) {

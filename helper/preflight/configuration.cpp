@@ -124,7 +124,9 @@ class Check {
   void run() {
     const std::string own = options_.data_directory + "/postgresql.conf";
     if (file_.empty() && keeps_own_ && is_there(own)) file_ = own;
+    check_given();
     if (!read()) return;
+    for (const auto& [name, value] : options_.settings) configuration_.settings.push_back({name, value, kGiven});
     check_data_directory();
     check_overrides();
     check_hot_settings();
@@ -246,6 +248,21 @@ class Check {
     for (const auto& setting : configuration_.settings)
       if (setting.file.starts_with('/')) look_for(setting.file);
     return absent;
+  }
+
+  // Each by itself, so that the one that is wrong is named.
+  void check_given() {
+    if (binaries_.empty()) return;
+    UniqueFd nothing(memfd_create("postgresql.conf", 0));  // inherited
+    for (const auto& [name, value] : options_.settings) {
+      Ended answer = run_program({binaries_ + "/postgres", "-C", "port", "-D", "/", "-c",
+                                  fmt::format("config_file=/proc/self/fd/{}", nothing.get()), "-c", name + "=" + value},
+                                 kAskLimitMs, stop_);
+      if (answer.code != 0)
+        findings_.fail("settings", Kind::kPreflight,
+                       fmt::format("a server does not start with --set {}={}: {}", name, value, complaint_in(answer.output)),
+                       "Correct it; the names and values are those of postgresql.conf.");
+    }
   }
 
   // All that the server checks when it reads its configuration. It wants some data directory that is there, and

@@ -65,6 +65,10 @@ void check_slot(const Options& options, Connection& connection, Findings& findin
     return refuse(fmt::format("replication slot \"{}\" does not exist", options.slot),
                   "Create it with pg_create_physical_replication_slot(), or leave --slot out: the clone then "
                   "makes its own.");
+  // What an unfinished clone had made already is its own.
+  if (exists && options.create_slot && look.holds != Holds::kUnfinishedClone)
+    return refuse(fmt::format("replication slot \"{}\" already exists", options.slot),
+                  "Leave --create-slot out to use it as it is, or name another with --slot.");
   if (row[0] == "logical")
     return refuse(fmt::format("replication slot \"{}\" is a logical one", options.slot),
                   "Choose another --name or --slot.");

@@ -124,6 +124,14 @@ TEST(Overrides, are_written_and_named) {
             "a = 1\nrecovery_target_xid = ''\nprimary_conninfo = 'c'\nprimary_slot_name = 's'\n");
 }
 
+TEST(Overrides, what_was_given_to_the_clone_is_meant) {
+  auto overrides = overrides_for(of({{"recovery_end_command", "/bin/x", "/x/postgresql.conf"},
+                                     {"recovery_end_command", "/bin/y", kGiven},
+                                     {"log_directory", "/old/log", kGiven}}),
+                                 {"/old", "/new"}, true);
+  EXPECT_EQ(names_of(overrides), "");
+}
+
 TEST(OwnConfiguration, is_what_the_host_reads) {
   ScratchDirectory home;
   const std::string dir = home.path();

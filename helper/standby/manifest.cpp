@@ -36,11 +36,13 @@ std::string hex_of(std::string_view bytes) {
 }
 
 // As JSON text if it is UTF-8, else in hex, each under its own key.
-std::string path_member(std::string_view path) {
+std::string path_member(std::string_view path, bool in_hex) {
+  auto encoded = [&] { return "\"Encoded-Path\": \"" + hex_of(path) + "\""; };
+  if (in_hex) return encoded();
   try {
     return "\"Path\": " + nlohmann::json(std::string(path)).dump();
   } catch (const nlohmann::json::exception&) {
-    return "\"Encoded-Path\": \"" + hex_of(path) + "\"";
+    return encoded();
   }
 }
 
@@ -85,8 +87,8 @@ std::string Sha2::hex() {
 }
 
 Manifest::Manifest(Write write, ManifestChecksums algorithm, int server_version,
-                   std::uint64_t system_identifier)
-    : write_(std::move(write)), algorithm_(algorithm), whole_(ManifestChecksums::kSha256) {
+                   std::uint64_t system_identifier, bool encodes_paths)
+    : write_(std::move(write)), algorithm_(algorithm), encodes_paths_(encodes_paths), whole_(ManifestChecksums::kSha256) {
   if (server_version >= 170000)
     put(fmt::format("{{ \"PostgreSQL-Backup-Manifest-Version\": 2,\n\"System-Identifier\": {},\n",
                     system_identifier));
@@ -99,7 +101,7 @@ void Manifest::add_file(std::string_view path, std::uint64_t size, std::int64_t 
                         const std::string& checksum) {
   std::string line = has_files_ ? ",\n" : "\n";
   has_files_ = true;
-  line += fmt::format("{{ {}, \"Size\": {}, \"Last-Modified\": \"{}\"", path_member(path), size,
+  line += fmt::format("{{ {}, \"Size\": {}, \"Last-Modified\": \"{}\"", path_member(path, encodes_paths_), size,
                       time_text(modified));
   if (algorithm_ != ManifestChecksums::kNone && !checksum.empty())
     line += fmt::format(", \"Checksum-Algorithm\": \"{}\", \"Checksum\": \"{}\"",

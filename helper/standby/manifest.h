@@ -37,9 +37,10 @@ class Manifest {
  public:
   using Write = std::function<void(std::string_view)>;
 
-  // `system_identifier` goes into the format of server 17 and later.
+  // `system_identifier` goes into the format of server 17 and later. `encodes_paths`: all in hex, not only what is no
+  // UTF-8.
   Manifest(Write write, ManifestChecksums algorithm, int server_version,
-           std::uint64_t system_identifier);
+           std::uint64_t system_identifier, bool encodes_paths = false);
 
   // `checksum` is in hex, as checksum_of_crc() or Sha2::hex() give it; ignored for kNone. Empty: not known, the file
   // is listed by its size alone.
@@ -52,6 +53,7 @@ class Manifest {
 
   Write write_;
   ManifestChecksums algorithm_;
+  bool encodes_paths_;
   Sha2 whole_;
   bool has_files_ = false;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "helper/standby/configuration.h"
@@ -24,6 +25,9 @@ struct Moved {
   std::string from, to;
 };
 
+// Stands for the file of a setting that was given to the clone (--set): that one is meant.
+inline constexpr char kGiven[] = "--set";
+
 // Of all that the standby's server will read; primary_conninfo aside, which always is the clone's. With `has_slot`
 // so is primary_slot_name.
 std::vector<Override> overrides_for(const Configuration& configuration, const Moved& moved, bool has_slot);
@@ -31,9 +35,10 @@ std::vector<Override> overrides_for(const Configuration& configuration, const Mo
 // "recovery_target_time (postgresql.conf), ...".
 std::string names_of(const std::vector<Override>& overrides);
 
-// `before`: the text that is there. `slot_name` may be empty.
+// `before`: the text that is there. `slot_name` may be empty. `given`: names in lower case, the last of one counts.
 std::string standby_settings(const std::string& before, const std::string& conninfo, const std::string& slot_name,
-                             const std::vector<Override>& overrides);
+                             const std::vector<Override>& overrides,
+                             const std::vector<std::pair<std::string, std::string>>& given = {});
 
 // A value quoted for the file.
 std::string quote_setting(const std::string& value);

@@ -33,8 +33,9 @@ std::vector<Override> write_settings(const Target& target, const FileList& list,
   for (const File& file : list.files) is_there |= list.path(file) == kAutoConf && !file.is_gone;
   if (is_there) before = target.read_file(kAutoConf);
   if (!before.empty()) configuration.read(target.absolute(kAutoConf));
+  for (const auto& [name, value] : files.settings) configuration.settings.push_back({name, value, kGiven});
   auto overrides = overrides_for(configuration, {files.donor_directory, target.path()}, !files.slot_name.empty());
-  target.write_file(kAutoConf, standby_settings(before, files.conninfo, files.slot_name, overrides));
+  target.write_file(kAutoConf, standby_settings(before, files.conninfo, files.slot_name, overrides, files.settings));
   return overrides;
 }
 
@@ -54,7 +55,7 @@ void write_manifest(const Target& target, const FileList& list, const StandbyFil
         gathered += text;
         if (gathered.size() > 64 * 1024) flush();
       },
-      files.manifest_checksums, files.server_version, files.system_identifier);
+      files.manifest_checksums, files.server_version, files.system_identifier, files.encode_manifest);
   auto now = static_cast<std::int64_t>(std::time(nullptr));
   bool is_sha = files.manifest_checksums != ManifestChecksums::kNone &&
                 files.manifest_checksums != ManifestChecksums::kCrc32c;

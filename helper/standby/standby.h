@@ -26,6 +26,8 @@ struct StandbyFiles {
   int server_version = 0;
   std::uint64_t system_identifier = 0;
   bool write_manifest = true;
+  bool encode_manifest = false;
+  std::vector<std::pair<std::string, std::string>> settings;  // --set
   ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
   bool reads_for_checksums = false;  // files whose content was not looked at
   std::vector<WalRange> wal;

@@ -42,6 +42,11 @@ TEST(Settings, no_slot_no_line_and_an_absent_file_is_made) {
   EXPECT_EQ(made.rfind("# Do not edit", 0), 0u);
 }
 
+TEST(Settings, given_ones_take_the_place_of_what_is_there) {
+  EXPECT_EQ(standby_settings("port = 1\na = 2\nPort = 3\n", "c", "s", {}, {{"port", "4"}, {"x.y", "it's"}, {"port", "5"}}),
+            "a = 2\nx.y = 'it''s'\nport = '5'\nprimary_conninfo = 'c'\nprimary_slot_name = 's'\n");
+}
+
 TEST(Settings, quotes_and_backslashes) {
   EXPECT_EQ(quote_setting("a'b\\c"), "'a''b\\\\c'");
 }

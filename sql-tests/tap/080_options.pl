@@ -57,7 +57,61 @@ clone_with('-S', [ '-S', 'given' ], slot => 'given');
 $primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('clone', true)");
 clone_with('an old slot', []);
 
+# One that shall be made must not be there.
+$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('there')");
+clone_fails(run_clone($primary, new_place('twice'), '-C', '-S', 'there'), 'preflight',
+	qr/replication slot "there" already exists.*\n.*--create-slot/, '-C, of a slot that exists');
+is($primary->safe_psql('postgres', 'SELECT pg_drop_replication_slot(slot_name), count(*) OVER () FROM pg_replication_slots'),
+	'|1', '-C: that one stays');
+$failing = new_place('failing_to_make');
+$run = start_clone($primary, $failing, '-N', '-C', '-S', 'made', '-r', '2M');
+wait_for_copying($primary, $run);
+$run->signal('TERM');
+exit_is($run, 'cancelled', '-C, cancelled');
+is_clean_on($primary, '-C, cancelled');
+clone_with('-C', [ '-C', '-S', 'made' ], slot => 'made');
+
+# --- whatever pg_basebackup has is taken, or refused with a line of its own ---
+my ($help) = run_command([ 'pg_basebackup', '--help' ]);
+my %values = (format => 'plain', 'max-rate' => '1M', target => 'server:/x', 'tablespace-mapping' => '/a=/b',
+	waldir => '/x', 'wal-method' => 's', compress => 'client-zstd:3', checkpoint => 'fast',
+	'manifest-checksums' => 'NONE', 'sync-method' => 'fsync', dbname => 'postgres', 'status-interval' => 10);
+my %refused = map { $_ => 1 } qw(target incremental gzip);
+my $options = 0;
+for my $line (split /\n/, $help)
+{
+	my ($letter, $name, $has_value) = $line =~ /^\s+(?:(-\S), )?--([a-z-]+)(=?)/ or next;
+	next if $name eq 'help' || $name eq 'version';
+	$options++;
+	my @value = $has_value ? ($values{$name} // 'x') : ();
+	for my $option (grep { defined } $letter, "--$name")
+	{
+		my ($said, $error) = run_command([ 'pg_standby_clone', $option, @value, '--version' ]);
+		if ($refused{$name}) { like($error, qr/there is no --$name/, "pg_basebackup $option: refused by name") }
+		else { like($said, qr/^pg_standby_clone \d/, "pg_basebackup $option: taken") or diag($error) }
+	}
+}
+cmp_ok($options, '>', 25, 'pg_basebackup has options');
+
+# --- options from elsewhere; a dry run ---
+my $options_file = scratch('options') . '/file';
+append_to_file($options_file, "no-slot\nlabel = of file\nno-manifest = false\nsync-method = fsync\n");
+chmod 0600, $options_file;
+my $elsewhere = new_place('elsewhere');
+exit_is($run = run_clone($primary, $elsewhere, '--options-file', $options_file, '--dry-run'), 'completed', '--dry-run');
+like($run->out, qr/^connection +ok/m, '--dry-run: is a check');
+ok(!-e $elsewhere->data_dir, '--dry-run: touches nothing');
+{
+	local $ENV{PG_STANDBY_CLONE_LABEL} = 'of environment';
+	# As the file says: each file is synced by itself.
+	exit_is(run_clone($primary, $elsewhere, '--options-file', $options_file), 'completed', 'options from elsewhere');
+}
+like(content_of($elsewhere->data_dir . '/backup_label'), qr/^LABEL: of environment$/m, 'the environment is heard');
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots'), '0', 'the file, too: no slot');
+
 # --- manifests ---
+my $encoded = clone_with('--manifest-force-encode', ['--manifest-force-encode'], verify_only => 1);
+unlike(content_of($encoded->data_dir . '/backup_manifest'), qr/"Path"/, '--manifest-force-encode: no path is readable');
 for my $algorithm (qw(NONE SHA224 sha256 SHA384 SHA512))
 {
 	my $made = clone_with("--manifest-checksums=$algorithm", ["--manifest-checksums=$algorithm"], verify_only => 1);

@@ -102,6 +102,11 @@ my $run = run_clone($primary, $place, '-N', '--json', '-v', '-r', '8M');
 exit_is($run, 'completed', 'a clone');
 fits($run, 'a clone');
 fits(run_clone($primary, $place, '-N', '--json'), 'a refused clone');
+for my $directory ($place->data_dir, $primary->data_dir)
+{
+	my $status = StandbyClone::Run::finished('pg_standby_clone', 'status', '-D', $directory, '--json');
+	is(fault_of(decode_json($status->out), $schema), undef, "status of $directory: is the schema's");
+}
 my $bare = new_place('bare');
 fits(run_clone($primary, $bare, '-N', '--json', '--no-slot', '--start', '--config-file', own_config($bare)), 'without a slot, started');
 adopt($bare);

@@ -2,6 +2,7 @@
 #include "helper/clone/clone.h"
 
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fmt/format.h>
 #include <future>
@@ -25,6 +26,7 @@
 #include "helper/plan/space.h"
 #include "helper/preflight/host.h"
 #include "helper/preflight/preflight.h"
+#include "helper/standby/origin.h"
 #include "helper/standby/standby.h"
 #include "helper/wal/receiver.h"
 
@@ -83,6 +85,9 @@ class Clone {
  private:
   void make();
   bool is_complete_already() const;
+  bool is_of_this_command() const;
+  void leave_as_it_is();
+  void end_complete_already();
   void finish_earlier_clone();
   void open_target();
   void choose_way();
@@ -121,6 +126,7 @@ class Clone {
   void beat();
   Reading reading() const;
   StandbyFiles standby_files() const;
+  std::string origin() const;
   Summary summary() const;
   Ending give_up(const Failure& caught);
   bool is_at_rest() const;
@@ -223,6 +229,7 @@ bool Clone::comes_to_rest(const Failure& failure) const {
 
 void Clone::make() {
   progress_.enter(Phase::kPreparing);
+  if (is_of_this_command()) return leave_as_it_is();
   check_target(options_).stop_on_error();
   if (is_complete_already()) return finish_earlier_clone();
   session_.connect();
@@ -262,13 +269,48 @@ bool Clone::is_complete_already() const {
   return look_at_directory(options_.data_directory).holds == Holds::kCompleteClone;
 }
 
+// A standby that a command like this one has made, of the donor's cluster: it may be given again.
+bool Clone::is_of_this_command() const {
+  if (options_.delta) return false;
+  Look look = look_at_directory(options_.data_directory);
+  auto origin = read_origin(options_.data_directory);
+  if (look.holds != Holds::kCluster || !look.is_standby || !look.is_ours || !origin || origin->name != options_.name ||
+      origin->system_identifier != look.system_identifier ||
+      (look.occupant != Occupant::kNobody && look.occupant != Occupant::kServer))
+    return false;
+  Connection donor(donor_of(options_), Purpose::kReplication, nullptr, stop_);
+  if (system_identifier_of(donor) != look.system_identifier) return false;
+  // The donor's part of it may be lost by now.
+  if (!origin->slot.empty() && slot_name_of(origin->slot) == origin->slot) {
+    Rows slot = donor.query("READ_REPLICATION_SLOT " + origin->slot, Kind::kConnection);
+    if (slot.size() != 1 || slot[0].empty() || !slot[0][0])
+      progress_.warn(fmt::format("replication slot \"{}\" of the standby is not on the donor any more: nothing holds the WAL "
+                                 "that it needs",
+                                 origin->slot));
+  }
+  return true;
+}
+
+void Clone::leave_as_it_is() {
+  if (options_.start && look_at_directory(options_.data_directory).occupant == Occupant::kNobody) {
+    progress_.enter(Phase::kStarting);
+    start_.start_alone();
+  }
+  end_complete_already();
+}
+
+// The donor knows nothing of it.
+void Clone::end_complete_already() {
+  run_on_end(options_, {}, progress_);
+  progress_.complete_already(options_.data_directory, options_.name);
+}
+
 void Clone::open_target() {
   target_ = standby_clone::open_target(
       TargetOptions{options_.data_directory, options_.tablespace_mapping, options_.wal_directory,
                     options_.sync, options_.delta, nullptr, options_.sync_by_file},
       leave_of(options_), [this](const std::string& words) { progress_.warn(words); });
-  if (target_->was_complete())
-    return progress_.note("the clone in \"" + target_->path() + "\" was complete already");
+  if (target_->was_complete()) return;
   check_identity(*target_, session_.control(), session_.donor());
 }
 
@@ -279,7 +321,7 @@ void Clone::finish_earlier_clone() {
     progress_.enter(Phase::kStarting);
     start_.start_alone();
   }
-  run_on_end(options_, {}, progress_);
+  end_complete_already();
 }
 
 void Clone::refuse_way(const std::string& why_not) {
@@ -625,6 +667,7 @@ StandbyFiles Clone::standby_files() const {
   files.system_identifier = donor.system_identifier;
   files.write_manifest = options_.write_manifest && !replay_;
   files.settings = options_.settings;
+  files.origin = origin();
   files.encode_manifest = options_.encode_manifest;
   files.manifest_checksums = options_.manifest_checksums;
   files.reads_for_checksums = options_.manifest_checksums_given;
@@ -634,6 +677,26 @@ StandbyFiles Clone::standby_files() const {
   files.kept = leftovers_.kept_files;
   files.sha2_of = [this](std::uint32_t file) { return copy_->sha2(file); };
   return files;
+}
+
+std::string Clone::origin() const {
+  const LabelFacts& label = *session_.control().label();
+  Address donor = session_.address();
+  StandbyOrigin origin;
+  origin.id = session_.control().status().id;
+  origin.name = options_.name;
+  origin.slot = options_.slot;
+  origin.donor_host = donor.host;
+  origin.donor_port = donor.port;
+  origin.system_identifier = session_.donor().system_identifier;
+  origin.server_version = session_.donor().server_version;
+  origin.method = protocol::name_of(session_.facts().method);
+  origin.timeline = label.stop_timeline;
+  origin.start_lsn = label.start_lsn;
+  origin.stop_lsn = label.stop_lsn;
+  origin.verified_checksums = options_.verify_checksums && !replay_;
+  origin.completed_at = std::time(nullptr);
+  return text_of(origin);
 }
 
 // The donor makes the permanent slot, then pg_control takes its name: from there on the

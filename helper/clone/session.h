@@ -104,6 +104,7 @@ class Session {
   Control& control() { return control_; }
   const Control& control() const { return control_; }
   const DonorFacts& donor() const { return donor_; }
+  Address address() const;  // of the donor, as it was reached. Any thread.
   const SessionFacts& facts() const { return facts_; }
   // As many as asked for; with --jobs=auto the most that the donor allows.
   std::uint16_t stream_count() const { return stream_count_; }
@@ -137,7 +138,6 @@ class Session {
   Reached reach_again(Failure failure);
   Reached reach(const Address& address, bool is_same_place) const;
   Reached reach_anywhere() const;
-  Address address() const;
 
   const Options& options_;
   Progress& progress_;

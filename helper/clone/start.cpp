@@ -89,6 +89,11 @@ void StandbyStart::check_time(const std::optional<RunningServer>& server) const 
 }
 
 void StandbyStart::start_alone() {
+  ServerOptions server = server_.options();
+  if (server.start_command.empty()) {
+    server.binaries = find_binaries(server.binaries, major_version_of(server.data_directory), stop_);
+    server_ = Server(server);
+  }
   begin(0);
   while (true) {
     auto server = server_.came_up();

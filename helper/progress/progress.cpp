@@ -312,6 +312,13 @@ void Progress::complete(const Summary& summary) {
   else put("start it with: " + summary.how_to_start);
 }
 
+void Progress::complete_already(const std::string& directory, const std::string& name) {
+  std::lock_guard lock(mutex_);
+  if (options_.json)
+    return put_json({{"type", "result"}, {"state", "complete already"}, {"directory", directory}, {"name", name}});
+  put(fmt::format("standby \"{}\" in \"{}\" is complete already: nothing was touched. --delta would bring it up to date", name, directory));
+}
+
 void Progress::fail(const Failure& failure, const std::string& what_remains) {
   std::lock_guard lock(mutex_);
   failure_ = failure;

@@ -72,6 +72,8 @@ class Progress {
   const std::optional<Failure>& failure() const { return failure_; }
 
   void complete(const Summary& summary);
+  // There was nothing to do.
+  void complete_already(const std::string& directory, const std::string& name);
   void fail(const Failure& failure, const std::string& what_remains);
   // Until all that was said is written. Nothing may be said after it.
   void finish();

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "protocol/crc32c.h"
+#include "helper/standby/origin.h"
 #include "helper/standby/settings_file.h"
 
 namespace standby_clone {
@@ -61,6 +62,8 @@ void write_manifest(const Target& target, const FileList& list, const StandbyFil
                 files.manifest_checksums != ManifestChecksums::kCrc32c;
   manifest.add_file("backup_label", files.backup_label.size(), now,
                     checksum_of(files.backup_label, files.manifest_checksums));
+  if (!files.origin.empty())
+    manifest.add_file(kOriginFile, files.origin.size(), now, checksum_of(files.origin, files.manifest_checksums));
   for (std::uint32_t index = 0; index < list.files.size(); ++index) {
     const File& file = list.files[index];
     if (file.is_gone) continue;
@@ -90,6 +93,7 @@ std::vector<Override> prepare_standby(const Target& target, const FileList& list
   // Tablespace links are there already; tablespace_map is never written: recovery would
   // make its links anew, over the mapped ones (trap 12).
   if (!files.backup_label.empty()) target.write_file("backup_label", files.backup_label);
+  if (!files.origin.empty()) target.tree().write_file(kOriginFile, files.origin, 0600);
   if (files.write_manifest) write_manifest(target, list, files);
   auto overrides = write_settings(target, list, files);
   target.write_file("standby.signal", "");

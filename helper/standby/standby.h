@@ -27,6 +27,7 @@ struct StandbyFiles {
   std::uint64_t system_identifier = 0;
   bool write_manifest = true;
   bool encode_manifest = false;
+  std::string origin;  // text of its file (origin.h); empty: none
   std::vector<std::pair<std::string, std::string>> settings;  // --set
   ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
   bool reads_for_checksums = false;  // files whose content was not looked at

@@ -36,10 +36,14 @@ std::uint64_t number_at(protocol::Bytes bytes, std::size_t at) {
 
 }  // namespace
 
-void identify(Connection& connection, std::uint64_t system_identifier) {
+std::uint64_t system_identifier_of(Connection& connection) {
   Rows rows = connection.query("IDENTIFY_SYSTEM", Kind::kConnection);
-  if (rows.size() == 1 && rows[0].size() >= 1 && rows[0][0] == std::to_string(system_identifier))
-    return;
+  if (rows.size() != 1 || rows[0].empty() || !rows[0][0]) return 0;
+  return std::strtoull(rows[0][0]->c_str(), nullptr, 10);
+}
+
+void identify(Connection& connection, std::uint64_t system_identifier) {
+  if (system_identifier_of(connection) == system_identifier) return;
   fail(Kind::kConnection, "the replication connection reached another server than the first one",
        "Connect to the donor itself, not through a balancer or a pooler.");
 }

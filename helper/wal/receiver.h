@@ -96,5 +96,7 @@ class WalReceiver {
 
 // Is this replication connection to the server we clone? kConnection if not.
 void identify(Connection& connection, std::uint64_t system_identifier);
+// What a replication connection leads to; 0: it does not say.
+std::uint64_t system_identifier_of(Connection& connection);
 
 }  // namespace standby_clone

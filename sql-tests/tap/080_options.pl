@@ -174,6 +174,9 @@ cmp_ok($result->{bytes}, '>', 20_000_000, '--json: and bytes');
 is(join(' ', map { $_->{phase} } grep { $_->{type} eq 'phase' } @said),
 	'preparing checkpoint copying wal syncing finishing', '--json: each phase is a line');
 $run = run_clone($primary, $spoken, '-N', '--name', 'spoken', '--json');
+exit_is($run, 'completed', '--json, the same command again');
+is(decode_json($run->out =~ s/.*\n(?=.)//sr)->{state}, 'complete already', '--json, again: there was nothing to do');
+$run = run_clone($primary, $spoken, '-N', '--name', 'another', '--json');
 exit_is($run, 'target', '--json, refused');
 my $error = decode_json((split /\n/, $run->out)[-1]);
 is("$error->{type} $error->{class} $error->{exit_code}", 'error target refused 4', '--json, refused: the error');

@@ -101,7 +101,8 @@ symlink '/nowhere', $primary->data_dir . '/a_link';
 my $run = run_clone($primary, $place, '-N', '--json', '-v', '-r', '8M');
 exit_is($run, 'completed', 'a clone');
 fits($run, 'a clone');
-fits(run_clone($primary, $place, '-N', '--json'), 'a refused clone');
+fits(run_clone($primary, $place, '-N', '--json'), 'the same command again');
+fits(run_clone($primary, $place, '-N', '--json', '--name', 'another'), 'a refused clone');
 for my $directory ($place->data_dir, $primary->data_dir)
 {
 	my $status = StandbyClone::Run::finished('pg_standby_clone', 'status', '-D', $directory, '--json');
@@ -139,10 +140,10 @@ like(content_of($made->data_dir . '/postgresql.auto.conf'), qr/primary_conninfo 
 # --- colour ---
 {
 	local $ENV{PG_COLOR} = 'always';
-	my $failed = run_clone($primary, $place, '-N');
+	my $failed = run_clone($primary, $place, '-N', '--name', 'another');
 	like($failed->err, qr/\e\[01;31merror: \e\[0m/, 'PG_COLOR=always: errors are red');
 	local $ENV{PG_COLOR} = 'auto';
-	unlike(run_clone($primary, $place, '-N')->err, qr/\e\[/, 'PG_COLOR=auto: not when it is no terminal');
+	unlike(run_clone($primary, $place, '-N', '--name', 'another')->err, qr/\e\[/, 'PG_COLOR=auto: not when it is no terminal');
 }
 
 # --- slips of the command line ---

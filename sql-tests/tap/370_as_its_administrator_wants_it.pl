@@ -65,6 +65,29 @@ is_deeply([ @{ told() }{qw(CLONE_STATE CLONE_EXIT_CODE CLONE_ID CLONE_METHOD CLO
 my $settings = content_of($standby->data_dir . '/postgresql.auto.conf');
 is(scalar(() = $settings =~ /^work_mem/mg), 1, '--set: the last one alone is written');
 status_is($standby->data_dir, 'complete standby, never started', 'complete');
+
+# --- the same command again: there is nothing to do ---
+my $origin = decode_json(content_of($standby->data_dir . '/pg_standby_clone.origin'));
+is_deeply([ @$origin{qw(id name slot method)}, $origin->{donor}{port} ], [ 2, 'clone', 'clone', 'compare', $port ],
+	'the standby says where it comes from');
+is((stat $standby->data_dir . '/pg_standby_clone.origin')[2] & 07777, 0600, 'its owner alone');
+like(content_of($standby->data_dir . '/backup_manifest'), qr/pg_standby_clone\.origin/, 'and its manifest knows');
+sub again
+{
+	my ($what, @options) = @_;
+	my $before = (stat $standby->data_dir . '/global/pg_control')[9];
+	my $again = run_clone($primary, $standby, '-N', @options);
+	exit_is($again, 'completed', "again, $what");
+	like($again->err, qr/is complete already: nothing was touched/, "again, $what: says so");
+	is((stat $standby->data_dir . '/global/pg_control')[9], $before, "again, $what: nothing was touched") unless @options;
+	is($primary->safe_psql('postgres', 'SELECT count(*) FROM clone_status()'), '2', "again, $what: the donor is not asked for a clone");
+	return $again;
+}
+again('never started');
+clone_fails(run_clone($primary, $standby, '-N', '--name', 'elsewhere'), 'target', qr/is not empty/, 'again, by another name');
+my $stranger = new_primary(name => 'stranger');
+clone_fails(run_clone($stranger, $standby, '-N'), 'target', qr/is not empty/, 'again, from another cluster');
+$stranger->stop;
 prove_standby($primary, $standby, '--set');
 is($standby->safe_psql('postgres', 'SHOW work_mem'), '5MB', '--set: it holds');
 is($standby->safe_psql('postgres', 'SHOW my.words'), "it's", '--set: whatever its name and value');
@@ -72,9 +95,16 @@ $status = status_is($standby->data_dir, 'running standby', 'started');
 is($status->{pid}, (split /\n/, content_of($standby->data_dir . '/postmaster.pid'))[0], 'status, started: its process');
 is($status->{system_identifier}, $primary->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()'),
 	'status, started: its cluster');
+again('running');
 $standby->stop;
 is(status_is($standby->data_dir, 'stopped standby', 'stopped')->{cluster_state}, 'shut down in recovery',
 	'status, stopped: what pg_control says');
+again('stopped, to be started', '--start');
+status_is($standby->data_dir, 'running standby', 'started by the same command');
+command_ok([ 'pg_ctl', '-D', $standby->data_dir, '-w', 'stop' ], 'it is stopped');
+wait_until('its slot is free', sub { $primary->safe_psql('postgres', "SELECT active FROM pg_replication_slots WHERE slot_name = 'clone'") eq 'f' });
+$primary->safe_psql('postgres', "SELECT pg_drop_replication_slot('clone')");
+like(again('its slot is lost')->err, qr/slot "clone" of the standby is not on the donor any more/, 'again: says what is lost');
 unlink $standby->data_dir . '/standby.signal';
 status_is($standby->data_dir, 'stopped primary', 'a primary');
 status_is($primary->data_dir, 'running primary', 'the donor');

@@ -666,7 +666,7 @@ StandbyFiles Clone::standby_files() const {
   files.server_version = donor.server_version;
   files.system_identifier = donor.system_identifier;
   files.write_manifest = options_.write_manifest && !replay_;
-  files.settings = options_.settings;
+  files.settings = settings_of(options_);
   files.origin = origin();
   files.encode_manifest = options_.encode_manifest;
   files.manifest_checksums = options_.manifest_checksums;

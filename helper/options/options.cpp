@@ -221,6 +221,9 @@ void check_and_fill(const Raw& raw, Options& options) {
   check_slot(raw, options);
   options.slot_given = !raw.slot.empty() && !options.create_slot;
   if (!raw.no_slot) options.slot = raw.slot.empty() ? slot_name_of(options.name) : raw.slot;
+  if (options.failover_slots && options.slot.empty())
+    fail(Kind::kUsage, "--failover-slots and --no-slot contradict each other",
+         "Slots are synchronized through the standby's own slot: leave --no-slot out.");
   if (options.label.empty()) options.label = "pg_standby_clone " + options.name;
   if (options.label.size() >= protocol::kTextMax || options.label.find('\n') != std::string::npos)
     fail(Kind::kUsage, "the label is too long or has more than one line", "Give a shorter --label.");
@@ -416,6 +419,13 @@ std::optional<std::chrono::milliseconds> parse_time(const std::string& text) {
   return std::nullopt;
 }
 
+std::vector<std::pair<std::string, std::string>> settings_of(const Options& options) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  if (options.failover_slots) settings = {{"hot_standby_feedback", "on"}, {"sync_replication_slots", "on"}};
+  settings.insert(settings.end(), options.settings.begin(), options.settings.end());
+  return settings;
+}
+
 std::pair<std::string, std::string> parse_setting(const std::string& text) {
   auto refuse = [&](const std::string& why) {
     fail(Kind::kUsage, fmt::format("--set \"{}\": {}", text, why), "Write --set NAME=VALUE, as --set port=5433.");
@@ -520,6 +530,8 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->type_name("NAME")->group(kStandbyGroup);
   app.add_flag("-C,--create-slot", options.create_slot, "make the slot that --slot names")->group(kStandbyGroup);
   app.add_flag("--no-slot", raw.no_slot, "make no permanent slot")->group(kStandbyGroup);
+  app.add_flag("--failover-slots", options.failover_slots, "keep copies of the donor's logical slots (17 and later)")
+      ->group(kStandbyGroup);
   app.add_option("--set", raw.settings, "put a setting into the standby's postgresql.auto.conf")
       ->type_name("NAME=VALUE")->group(kStandbyGroup)->allow_extra_args(false);
   app.add_flag("--write-password", options.write_password,

@@ -48,6 +48,7 @@ struct Options {
   bool stream_wal = true;  // -X stream
   bool write_password = false;
   std::vector<std::pair<std::string, std::string>> settings;  // --set: of the standby's postgresql.auto.conf, names in lower case
+  bool failover_slots = false;  // the standby keeps copies of the donor's logical slots (17 and later)
   bool write_manifest = true;
   bool encode_manifest = false;  // all its paths in hexadecimal
   ManifestChecksums manifest_checksums = ManifestChecksums::kCrc32c;
@@ -121,6 +122,10 @@ std::optional<std::uint64_t> parse_rate(const std::string& text);
 
 // A time as PostgreSQL writes it: a number of seconds, or with suffix ms, s, min, h or d.
 std::optional<std::chrono::milliseconds> parse_time(const std::string& text);
+
+// What goes into the standby's postgresql.auto.conf beside its connection and slot, the last of a name counts: --set, and
+// before it what other options mean.
+std::vector<std::pair<std::string, std::string>> settings_of(const Options& options);
 
 // "NAME=VALUE" of a setting that the clone leaves to others, the name in lower case. Fails with kUsage.
 std::pair<std::string, std::string> parse_setting(const std::string& text);

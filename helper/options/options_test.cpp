@@ -163,6 +163,16 @@ TEST(Options, settings_are_names_and_values_of_one_line) {
   EXPECT_THROW(parse_setting(std::string("port=1\0", 7)), Failure);
 }
 
+TEST(Options, failover_slots_need_a_slot_and_mean_settings) {
+  auto parsed = parse({"-D", "/d", "--failover-slots", "--set", "hot_standby_feedback=off"});
+  ASSERT_TRUE(parsed.options);
+  auto settings = settings_of(*parsed.options);
+  ASSERT_EQ(settings.size(), 3u);
+  EXPECT_EQ(settings[1].first, "sync_replication_slots");
+  EXPECT_EQ(settings.back().second, "off");
+  EXPECT_EQ(parse({"-D", "/d", "--failover-slots", "--no-slot"}).exit_code, 2);
+}
+
 TEST(Options, mappings_with_escaped_equal_signs) {
   EXPECT_EQ(parse_mapping("/a=/b"), (std::pair<std::string, std::string>{"/a", "/b"}));
   EXPECT_EQ(parse_mapping("/a\\=1=/b"), (std::pair<std::string, std::string>{"/a=1", "/b"}));

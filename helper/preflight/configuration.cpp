@@ -126,7 +126,7 @@ class Check {
     if (file_.empty() && keeps_own_ && is_there(own)) file_ = own;
     check_given();
     if (!read()) return;
-    for (const auto& [name, value] : options_.settings) configuration_.settings.push_back({name, value, kGiven});
+    for (const auto& [name, value] : settings_of(options_)) configuration_.settings.push_back({name, value, kGiven});
     check_data_directory();
     check_overrides();
     check_hot_settings();

@@ -93,6 +93,44 @@ void check_slot(const Options& options, Connection& connection, Findings& findin
                              : fmt::format("\"{}\" will be made", options.slot));
 }
 
+// What synchronization of slots asks of the donor ("Replication Slot Synchronization" in PostgreSQL's documentation).
+void check_failover_slots(const Options& options, Connection& connection, Findings& findings) {
+  if (!options.failover_slots) return;
+  auto refuse = [&](const std::string& detail, const std::string& hint) {
+    findings.fail("failover_slots", Kind::kPreflight, detail, hint);
+  };
+  if (connection.server_version() < 170000)
+    return refuse(fmt::format("slots are synchronized by PostgreSQL 17 and later, the donor runs {}",
+                              connection.server_version() / 10000),
+                  "Leave --failover-slots out.");
+  if (connection.in_recovery())
+    return refuse("slots are synchronized from a primary alone, and the donor is a standby", "Clone the primary.");
+  Rows rows = connection.query(
+      fmt::format("SELECT pg_catalog.current_setting('wal_level'), EXISTS (SELECT FROM pg_catalog.pg_replication_slots "
+                  "WHERE slot_type = 'logical' AND failover), {} IN (SELECT pg_catalog.btrim(name, ' \"') FROM "
+                  "pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.current_setting('synchronized_standby_slots'), "
+                  "',')) AS name)",
+                  quote_literal(options.slot)),
+      Kind::kPreflight);
+  const auto& row = rows.at(0);
+  if (row[0] != "logical")
+    return refuse("the donor has no logical slots to keep: its wal_level is " + row[0].value_or("?"),
+                  "Leave --failover-slots out, or set wal_level = logical there.");
+  if (row[1] != "t")
+    findings.warn("failover_slots", "no logical slot of the donor has its failover property set: none is kept",
+                  "Set it with ALTER SUBSCRIPTION ... SET (failover = true), or when a slot is created.");
+  else if (row[2] != "t")
+    findings.warn("failover_slots",
+                  fmt::format("synchronized_standby_slots of the donor does not name \"{}\": a subscriber may be ahead of this "
+                              "standby when it is promoted",
+                              options.slot),
+                  fmt::format("Run on the donor, once the standby streams: ALTER SYSTEM SET synchronized_standby_slots = '{}'; "
+                              "SELECT pg_reload_conf();",
+                              options.slot));
+  else
+    findings.ok("failover_slots", "logical slots will be kept for a failover");
+}
+
 // The WAL comes over such a connection.
 void check_replication(const Options& options, const Address& address, std::uint64_t system,
                        const StopSource& stop, Findings& findings) {
@@ -147,6 +185,7 @@ void check_both_hosts(const Options& options, const StopSource& stop, Findings& 
     check_way_of_standby(options, *connection, donor.system_identifier, stop, findings);
   if (!is_known || donor.system_identifier == 0) return;
   attempt("slot", findings, [&] { check_slot(options, *connection, findings); });
+  attempt("failover_slots", findings, [&] { check_failover_slots(options, *connection, findings); });
   attempt("size", findings, [&] {
     SurveyTicker ticker;
     take_sizes(list_files_of(*connection, schema, stop, [&](std::size_t count) { ticker.tell(count); }), donor, findings);
@@ -169,6 +208,7 @@ Findings check_donor(const Options& options, Connection& connection, const std::
   DonorReport donor = ask_donor(connection, schema, findings);
   if (donor.system_identifier == 0) return findings;
   check_slot(options, connection, findings);
+  check_failover_slots(options, connection, findings);
   check_space(options, donor, findings);
   check_host(options, donor, stop, findings);
   return findings;

@@ -83,7 +83,7 @@ struct Begin {
   Text destination;  // host and directory, for people
   Text slot_name;    // empty: no permanent slot is made
   Text label;        // for backup_label
-  std::uint8_t slot_given = 0;       // by -S: it exists and is never dropped
+  std::uint8_t slot_given = 0;       // 1, by -S: it exists and is never dropped; 2, by -C: it is made, and must not exist
   std::uint8_t fast_checkpoint = 1;
   std::uint8_t verify_checksums = 1;
   std::uint8_t advance_slot = 1;     // 0 with -X none

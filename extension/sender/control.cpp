@@ -155,7 +155,7 @@ SlotCensus count_slots(const char* name) {
   return census;
 }
 
-void check_slot(const char* name, bool given, const char* target) {
+void check_slot(const char* name, bool given, bool must_be_made, const char* target) {
   SlotCensus census = count_slots(name);
   bool wanted = name[0] != '\0';
   if (wanted) pg::check_slot_name(name);
@@ -173,10 +173,15 @@ void check_slot(const char* name, bool given, const char* target) {
             errmsg("replication slot \"%s\" is active: a standby uses it", name),
             errhint("Stop that standby first, or choose another --name or --slot."));
   char owner[NAMEDATALEN];
-  if (census.exists && slots::find_owner(name, owner) && std::strcmp(owner, target) != 0)
+  bool is_owned = census.exists && slots::find_owner(name, owner);
+  if (is_owned && std::strcmp(owner, target) != 0)
     ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
             errmsg("replication slot \"%s\" was made for a clone to \"%s\", which has not completed", name, owner),
             errhint("Choose another --slot; or run that clone again, or drop the slot."));
+  // One that an earlier clone of this name has left behind is dropped, and made.
+  if (must_be_made && census.exists && !is_owned)
+    ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("replication slot \"%s\" already exists", name),
+            errhint("Leave --create-slot out to use it as it is, or name another with --slot."));
   if (given && census.is_lost)
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("replication slot \"%s\" is lost: it held more WAL than max_slot_wal_keep_size allows",
@@ -227,7 +232,7 @@ void begin(Control& control, const protocol::Begin& request) {
   ClientAddress client_addr;
   copy_client_address(client_addr);
   wishes.client_addr = client_addr;
-  wishes.slot_given = request.slot_given != 0;
+  wishes.slot_given = request.slot_given == 1;
   wishes.fast_checkpoint = request.fast_checkpoint != 0;
   wishes.verify_checksums = request.verify_checksums != 0;
   wishes.advance_slot = request.advance_slot != 0;
@@ -243,7 +248,7 @@ void begin(Control& control, const protocol::Begin& request) {
   wishes.gentle = request.gentle != 0;
   wishes.replay_from = request.replay_from;
   wishes.method = request.method;
-  check_slot(wishes.slot_name, wishes.slot_given, wishes.target);
+  check_slot(wishes.slot_name, wishes.slot_given, request.slot_given == 2, wishes.target);
 
   control.connection->session = session::open_session(wishes);
   control.worker = worker::start(control.connection->session);

@@ -271,7 +271,8 @@ bool Clone::is_complete_already() const {
 
 // A standby that a command like this one has made, of the donor's cluster: it may be given again.
 bool Clone::is_of_this_command() const {
-  if (options_.delta) return false;
+  std::error_code error;
+  if (options_.delta || !std::filesystem::exists(options_.data_directory + "/" + kOriginFile, error)) return false;
   Look look = look_at_directory(options_.data_directory);
   auto origin = read_origin(options_.data_directory);
   if (look.holds != Holds::kCluster || !look.is_standby || !look.is_ours || !origin || origin->name != options_.name ||

@@ -129,7 +129,7 @@ void Session::begin(protocol::Method method, Lsn replay_from) {
   request.destination = destination;
   request.slot_name = options_.slot;
   request.label = label;
-  request.slot_given = options_.slot_given;
+  request.slot_given = options_.create_slot ? 2 : options_.slot_given;
   request.fast_checkpoint = options_.fast_checkpoint;
   request.verify_checksums = options_.verify_checksums;
   request.advance_slot = options_.stream_wal;

@@ -65,10 +65,6 @@ void check_slot(const Options& options, Connection& connection, Findings& findin
     return refuse(fmt::format("replication slot \"{}\" does not exist", options.slot),
                   "Create it with pg_create_physical_replication_slot(), or leave --slot out: the clone then "
                   "makes its own.");
-  // What an unfinished clone had made already is its own.
-  if (exists && options.create_slot && look.holds != Holds::kUnfinishedClone)
-    return refuse(fmt::format("replication slot \"{}\" already exists", options.slot),
-                  "Leave --create-slot out to use it as it is, or name another with --slot.");
   if (row[0] == "logical")
     return refuse(fmt::format("replication slot \"{}\" is a logical one", options.slot),
                   "Choose another --name or --slot.");
@@ -84,6 +80,12 @@ void check_slot(const Options& options, Connection& connection, Findings& findin
   if (free < needed && look.holds != Holds::kUnfinishedClone)
     return refuse(fmt::format("a clone needs {} free replication slots, this server has {}", needed, free),
                   "Drop unused slots, or raise max_replication_slots.");
+  // Only the donor knows whose it is.
+  if (exists && options.create_slot)
+    return findings.warn("slot", fmt::format("replication slot \"{}\" already exists: the clone is refused, unless an earlier one "
+                                             "of this name has left it behind",
+                                             options.slot),
+                         "Leave --create-slot out to use it as it is, or name another with --slot.");
   // Left where it stands: whoever used it can still come back.
   if (exists && row[2] != "lost" && row[1] != "t" && !options.slot_given && !options.delta)
     return findings.warn("slot", fmt::format("replication slot \"{}\" is there already, not in use: it is taken as it stands",

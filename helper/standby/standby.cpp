@@ -93,7 +93,7 @@ std::vector<Override> prepare_standby(const Target& target, const FileList& list
   // Tablespace links are there already; tablespace_map is never written: recovery would
   // make its links anew, over the mapped ones (trap 12).
   if (!files.backup_label.empty()) target.write_file("backup_label", files.backup_label);
-  if (!files.origin.empty()) target.tree().write_file(kOriginFile, files.origin, 0600);
+  if (!files.origin.empty()) target.write_file(kOriginFile, files.origin);
   if (files.write_manifest) write_manifest(target, list, files);
   auto overrides = write_settings(target, list, files);
   target.write_file("standby.signal", "");

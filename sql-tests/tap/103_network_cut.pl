@@ -18,7 +18,7 @@ sub shows
 {
 	my ($state, $what, $limit) = @_;
 	ok(wait_until($what, sub {
-		$primary->safe_psql('postgres', 'SELECT state FROM clone_status() LIMIT 1') eq $state }, $limit // 10), $what);
+		$primary->safe_psql('postgres', 'SELECT state FROM clone_status() LIMIT 1') =~ /^(?:$state)$/ }, $limit // 10), $what);
 }
 
 my $run = start_clone(undef, $place, $network->options, '-N', '-r', '5M', '-j', '3');
@@ -41,7 +41,8 @@ cmp_ok(time() - $since, '>', 5, 'half-open: by the silence');
 ok(wait_until('the helper notices', sub { $run->err =~ /nothing was heard from the donor for 15 s/ }, 25),
 	'half-open: the helper notices');
 $network->mend;
-shows('running', 'half-open: running again', 30);
+# On a busy machine little may be left to copy by then.
+shows('running|completed', 'half-open: running again', 30);
 exit_is($run, 'completed', 'cut and half-open');
 is($primary->safe_psql('postgres', 'SELECT count(*) FROM clone_status()'), '1', 'it was one session');
 is($primary->safe_psql('postgres',

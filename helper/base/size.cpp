@@ -1,6 +1,7 @@
 // size.cpp: rounding for people.
 #include "helper/base/size.h"
 
+#include <ctime>
 #include <fmt/format.h>
 
 namespace standby_clone {
@@ -20,6 +21,15 @@ std::string human_time(std::uint64_t seconds) {
   if (seconds < 60) return fmt::format("{} s", seconds);
   if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
   return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
+}
+
+std::string utc_time(std::int64_t seconds, const char* format) {
+  std::time_t time = seconds;
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[64];
+  std::strftime(text, sizeof(text), format, &parts);
+  return text;
 }
 
 }  // namespace standby_clone

@@ -233,12 +233,14 @@ const char* name_of(DirectoryState state) {
 }
 
 DirectoryState state_of_directory(const std::string& path, std::uint64_t system_identifier) {
-  Look look;
   try {
-    look = look_at_directory(path);
+    return state_of(look_at_directory(path), system_identifier);
   } catch (const Failure&) {
     return DirectoryState::kUnreadable;
   }
+}
+
+DirectoryState state_of(const Look& look, std::uint64_t system_identifier) {
   switch (look.holds) {
     case Holds::kNothing:
     case Holds::kEmpty: return DirectoryState::kEmpty;

@@ -79,7 +79,10 @@ enum class DirectoryState {
 };
 const char* name_of(DirectoryState state);
 
-// Looks; never fails. With `system_identifier` 0, the donor's is not known: no cluster is foreign.
+// Of what was seen. With `system_identifier` 0, the donor's is not known: no cluster is foreign.
+DirectoryState state_of(const Look& look, std::uint64_t system_identifier);
+
+// Looks; never fails.
 DirectoryState state_of_directory(const std::string& path, std::uint64_t system_identifier);
 
 }  // namespace standby_clone

@@ -26,10 +26,7 @@ bool was_never_started(const std::string& directory, const Look& look) {
          (look.is_standby && look.occupant == Occupant::kNobody && std::filesystem::exists(directory + "/backup_label", error));
 }
 
-std::string state_of(const std::string& directory, const Look& look) {
-  if (was_never_started(directory, look)) return "complete standby, never started";
-  return name_of(state_of_directory(directory, 0));
-}
+constexpr char kNeverStarted[] = "complete standby, never started";
 
 void add_clone(const std::string& directory, Json& status) {
   auto journal = Journal::read_if_there(directory + "/" + kJournalName, Journal::Parts::kAll);
@@ -65,7 +62,7 @@ void add_cluster(const Look& look, Json& status) {
 std::string next_step(const std::string& directory, const Look& look, const std::string& state) {
   std::string shown = readable(directory);
   if (look.occupant == Occupant::kClone) return "wait for the clone that is at work there, or stop it";
-  if (state == "complete standby, never started") return "start its server: pg_ctl -D " + word(shown) + " start";
+  if (state == kNeverStarted) return "start its server: pg_ctl -D " + word(shown) + " start";
   if (state == "empty") return "make a clone: pg_standby_clone -D " + word(shown) + " -d CONNINFO --name NAME";
   if (state == "unfinished clone") return "go on: run the same pg_standby_clone command again";
   if (state == "stopped standby")
@@ -84,14 +81,14 @@ Json status_of(const std::string& directory) {
   Json status{{"type", "status"}, {"directory", readable(directory)}};
   try {
     Look look = look_at_directory(directory);
-    std::string state = state_of(directory, look);
+    std::string state = was_never_started(directory, look) ? kNeverStarted : name_of(state_of(look, 0));
     status["state"] = state;
     if (look.pid != 0) status["pid"] = look.pid;
     if (look.holds == Holds::kUnfinishedClone) add_clone(directory, status);
     if (look.system_identifier != 0) add_cluster(look, status);
     // What would keep even --delta away.
     auto why = refusal(directory, look, {true, false, false});
-    if (why && !was_never_started(directory, look)) status["refused"] = why->message;
+    if (why && state != kNeverStarted) status["refused"] = why->message;
     status["next"] = next_step(directory, look, state);
   } catch (const Failure& failure) {
     status["state"] = name_of(DirectoryState::kUnreadable);

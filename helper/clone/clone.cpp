@@ -86,7 +86,6 @@ class Clone {
   void make();
   bool is_complete_already() const;
   bool is_of_this_command() const;
-  void leave_as_it_is();
   void end_complete_already();
   void finish_earlier_clone();
   void open_target();
@@ -229,7 +228,7 @@ bool Clone::comes_to_rest(const Failure& failure) const {
 
 void Clone::make() {
   progress_.enter(Phase::kPreparing);
-  if (is_of_this_command()) return leave_as_it_is();
+  if (is_of_this_command()) return end_complete_already();
   check_target(options_).stop_on_error();
   if (is_complete_already()) return finish_earlier_clone();
   session_.connect();
@@ -292,16 +291,12 @@ bool Clone::is_of_this_command() const {
   return true;
 }
 
-void Clone::leave_as_it_is() {
+// The donor is told nothing: it knows of no clone.
+void Clone::end_complete_already() {
   if (options_.start && look_at_directory(options_.data_directory).occupant == Occupant::kNobody) {
     progress_.enter(Phase::kStarting);
     start_.start_alone();
   }
-  end_complete_already();
-}
-
-// The donor knows nothing of it.
-void Clone::end_complete_already() {
   run_on_end(options_, {}, progress_);
   progress_.complete_already(options_.data_directory, options_.name);
 }
@@ -318,10 +313,6 @@ void Clone::open_target() {
 // An earlier run died when all was done; its session is over.
 void Clone::finish_earlier_clone() {
   open_target();
-  if (options_.start) {
-    progress_.enter(Phase::kStarting);
-    start_.start_alone();
-  }
   end_complete_already();
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "helper/base/host_name.h"
 #include "helper/preflight/donor.h"
 #include "helper/preflight/preflight.h"
 #include "helper/wal/receiver.h"
@@ -22,9 +23,7 @@ void check_same_cluster(const DonorFacts& found, const DonorFacts& donor) {
 }  // namespace
 
 std::string destination_of(const Options& options) {
-  char name[256] = "";
-  gethostname(name, sizeof(name) - 1);
-  return std::string(name) + ":" + options.data_directory;
+  return host_name() + ":" + options.data_directory;
 }
 
 // In a lost donor's place a standby of its own list of hosts answers, too, before one is promoted.

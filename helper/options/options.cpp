@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "helper/base/host_name.h"
 #include "helper/base/message.h"
 #include "helper/options/given.h"
 #include "protocol/limits.h"
@@ -56,10 +57,9 @@ constexpr Foreign kForeign[] = {
      "For less on the wire there is --compress=zstd, and --compress=auto without a word."},
 };
 
-std::string host_name() {
-  char name[256] = "";
-  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "standby";
-  return name;
+std::string default_name() {
+  std::string name = host_name();
+  return name.empty() ? "standby" : name.substr(0, 63);
 }
 
 std::uint16_t jobs_of(const std::string& text) {
@@ -214,7 +214,7 @@ void check_and_fill(const Raw& raw, Options& options) {
   options.check_space = !raw.no_check_space;
   options.jobs = jobs_of(raw.jobs);
   options.is_named = !options.name.empty();
-  if (!options.is_named) options.name = host_name().substr(0, 63);
+  if (!options.is_named) options.name = default_name();
   if (options.name.size() > 63)
     fail(Kind::kUsage, fmt::format("the name \"{}\" is longer than 63 bytes", options.name),
          "Give a shorter --name.");
@@ -436,9 +436,8 @@ std::pair<std::string, std::string> parse_setting(const std::string& text) {
   for (char& letter : name) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
   auto is_of_word = [](char letter) { return (letter >= 'a' && letter <= 'z') || letter == '_'; };
   auto is_of_name = [&](char letter) { return is_of_word(letter) || (letter >= '0' && letter <= '9') || letter == '.'; };
-  auto dot = name.find('.');
   bool is_name = !name.empty() && std::all_of(name.begin(), name.end(), is_of_name) && is_of_word(name.front()) &&
-                 name.find('.', dot + 1) == (dot == std::string::npos ? dot : std::string::npos) && name.back() != '.';
+                 std::count(name.begin(), name.end(), '.') <= 1 && name.back() != '.';
   if (!is_name || name == "include" || name == "include_dir" || name == "include_if_exists")
     refuse("that is not the name of a setting");
   if (value.find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) refuse("the value has more than one line");

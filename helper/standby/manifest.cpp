@@ -3,7 +3,6 @@
 #include "helper/standby/manifest.h"
 
 #include <cerrno>
-#include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "helper/base/failure.h"
+#include "helper/base/size.h"
 #include "protocol/crc32c.h"
 
 namespace standby_clone {
@@ -44,15 +44,6 @@ std::string path_member(std::string_view path, bool in_hex) {
   } catch (const nlohmann::json::exception&) {
     return encoded();
   }
-}
-
-std::string time_text(std::int64_t seconds) {
-  std::time_t time = seconds;
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  char text[64];
-  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S GMT", &parts);
-  return text;
 }
 
 }  // namespace
@@ -102,7 +93,7 @@ void Manifest::add_file(std::string_view path, std::uint64_t size, std::int64_t 
   std::string line = has_files_ ? ",\n" : "\n";
   has_files_ = true;
   line += fmt::format("{{ {}, \"Size\": {}, \"Last-Modified\": \"{}\"", path_member(path, encodes_paths_), size,
-                      time_text(modified));
+                      utc_time(modified, "%Y-%m-%d %H:%M:%S GMT"));
   if (algorithm_ != ManifestChecksums::kNone && !checksum.empty())
     line += fmt::format(", \"Checksum-Algorithm\": \"{}\", \"Checksum\": \"{}\"",
                         name_of(algorithm_), checksum);

@@ -2,11 +2,12 @@
 #include "helper/standby/origin.h"
 
 #include <charconv>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <pwd.h>
 #include <unistd.h>
 
+#include "helper/base/host_name.h"
+#include "helper/base/size.h"
 #include "helper/base/text.h"
 #include "helper/disk/directory.h"
 #include "protocol/version.h"
@@ -16,23 +17,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string host_name() {
-  char name[256] = "";
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
-}
-
 std::string user_name() {
   const passwd* user = getpwuid(geteuid());
   return user != nullptr ? user->pw_name : std::to_string(geteuid());
-}
-
-std::string iso_time(std::int64_t seconds) {
-  std::time_t time = seconds;
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  char text[32];
-  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 }  // namespace
@@ -50,7 +37,7 @@ std::string text_of(const StandbyOrigin& origin) {
             {"start_lsn", to_string(origin.start_lsn)},
             {"stop_lsn", to_string(origin.stop_lsn)},
             {"verified_checksums", origin.verified_checksums},
-            {"completed_at", iso_time(origin.completed_at)},
+            {"completed_at", utc_time(origin.completed_at, "%Y-%m-%dT%H:%M:%SZ")},
             {"made_by", {{"program", std::string("pg_standby_clone ") + protocol::kVersion},
                          {"host", readable(host_name())},
                          {"user", readable(user_name())}}}};

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "helper/disk/directory.h"
+
 namespace standby_clone {
 namespace {
 
@@ -55,8 +57,7 @@ std::string moved_path(std::string value, const Moved& moved) {
     if (!result.empty()) result += ',';
     auto begin = part.find_first_not_of(' ');
     std::string path = begin == std::string::npos ? "" : part.substr(begin);
-    bool is_inside = path == moved.from || path.starts_with(moved.from + "/");
-    result += is_inside ? moved.to + path.substr(moved.from.size()) : part;
+    result += is_inside(path, moved.from) ? moved.to + path.substr(moved.from.size()) : part;
   }
   return result;
 }
